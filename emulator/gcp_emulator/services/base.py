@@ -1,0 +1,82 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a service of the emulator is: a class whose methods answer the methods of a discovery document."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from gcp_emulator.errors import Json
+
+if t.TYPE_CHECKING:
+    from gcp_emulator.cloud import Cloud
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request that has passed the front: it is routed, authenticated, permitted, and valid by its schema.
+
+    ``path`` and ``query`` are unquoted; path parameters bear the names of the discovery document's ``flatPath``
+    or ``path``, whichever matched. ``resource`` is the path below the version, without a custom verb
+    (``projects/p/secrets/s``). ``principal`` is the caller's e-mail address.
+    """
+
+    method: str
+    version: str
+    resource: str
+    path: dict[str, str]
+    query: dict[str, list[str]]
+    body: Json
+    principal: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def first(self, name: str, default: str = "") -> str:
+        """The first value of a query parameter."""
+        return self.query.get(name, [default])[0]
+
+
+Handler = t.Callable[[t.Any, Call], Json | None]
+
+
+def handles(*methods: str) -> t.Callable[[Handler], Handler]:
+    """Mark the answer to API methods, such as ``compute.firewalls.insert``. None as an answer is 204."""
+
+    def mark(handler: Handler) -> Handler:
+        handler.__dict__["handled_methods"] = methods
+        return handler
+
+    return mark
+
+
+def applies(action: str) -> t.Callable[[t.Callable[..., None]], t.Callable[..., None]]:
+    """Mark what an operation does when it is due; it is called by name, so that it survives a restart.
+
+    It gets the operation's arguments as keywords, runs in a thread of its own without the store's lock, and may
+    be repeated after a restart: it must be idempotent. An ApiError becomes the operation's error.
+    """
+
+    def mark(function: t.Callable[..., None]) -> t.Callable[..., None]:
+        function.__dict__["applied_action"] = action
+        return function
+
+    return mark
+
+
+class Service:
+    """The base of all services; ``api`` is the name in the discovery document, such as ``compute``."""
+
+    api: str
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.store = cloud.store
+        members = [getattr(self, name) for name in dir(type(self)) if not name.startswith("__")]
+        self.handlers: dict[str, t.Callable[[Call], Json | None]] = {
+            method: member for member in members for method in getattr(member, "handled_methods", ())
+        }
+        self.actions: dict[str, t.Callable[..., None]] = {
+            member.applied_action: member for member in members if hasattr(member, "applied_action")
+        }
+
+    def wake(self) -> None:
+        """Bring what stands behind the service in line with the stored state, once, when the sandbox starts."""

@@ -1,0 +1,62 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How one sandbox is set up. Stored beside its state, so that every command finds it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    ``directory``: where everything of this sandbox lives. ``project``: the empty project that it offers.
+    ``subnet``: the range that plays the Internet; its first address is the sandbox's own, where the proxy and the
+    metadata server listen. ``operation_seconds``: how long an operation takes at least.
+    """
+
+    directory: Path
+    name: str = "demo"
+    project: str = "mlflow-sandbox"
+    subnet: str = "198.18.77.0/24"
+    proxy_port: int = 3128
+    metadata_port: int = 3180
+    operation_seconds: float = 0.3
+
+    @property
+    def address(self) -> str:
+        """The sandbox's own address, which host and VMs reach alike."""
+        return self.subnet.rsplit(".", 1)[0] + ".1"
+
+    @property
+    def proxy_url(self) -> str:
+        """What HTTPS_PROXY is set to."""
+        return f"http://{self.address}:{self.proxy_port}"
+
+    @property
+    def ca_bundle(self) -> Path:
+        """The system's certificates and the sandbox's own, in one file."""
+        return self.directory / "ca-bundle.pem"
+
+    @property
+    def credentials(self) -> Path:
+        """The key file of the service account that owns the project."""
+        return self.directory / "credentials.json"
+
+    @property
+    def file(self) -> Path:
+        """Where these settings are stored."""
+        return self.directory / "settings.json"
+
+    def save(self) -> None:
+        """Write them to the sandbox's directory."""
+        values = dataclasses.asdict(self) | {"directory": str(self.directory)}
+        self.file.write_text(json.dumps(values, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, directory: Path) -> Settings:
+        """Read what ``save`` wrote."""
+        values = json.loads((directory / "settings.json").read_text())
+        return cls(**values | {"directory": directory})
