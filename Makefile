@@ -1,0 +1,104 @@
+# The one front door. `make help` lists what is behind it.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+
+# Everything that is made here lives in these ignored folders.
+BUILD := $(CURDIR)/.build
+CACHE := $(CURDIR)/.cache
+export GCP_EMULATOR_CACHE := $(CACHE)/images
+export ANSIBLE_HOME := $(CACHE)/ansible
+export PYTHONPATH := $(CURDIR)/emulator
+
+# Another directory and other flags give a second sandbox beside the first.
+SANDBOX ?= $(CURDIR)/.sandbox
+SANDBOX_FLAGS ?=
+export GCP_EMULATOR_HOME := $(SANDBOX)
+
+SANDBOX_SHELL := eval "$$(python -m gcp_emulator env)"
+PLAYBOOK := ANSIBLE_COLLECTIONS_PATH=$(BUILD)/collections ansible-playbook --inventory $(CURDIR)/inventories/sandbox
+PLAYBOOK_FLAGS ?=
+
+##@ Try it
+.PHONY: demo
+demo: sandbox install ## Deploy MLflow into an empty project of the sandbox, and log a model there
+	$(SANDBOX_SHELL); $(PLAYBOOK) $(PLAYBOOK_FLAGS) mlops.mlflow.site
+
+.PHONY: demo-down
+demo-down: .venv/ready ## Remove the demo and its sandbox; caches stay
+	python -m gcp_emulator down
+
+.PHONY: sandbox
+sandbox: .venv/ready ## Start the sandbox alone, with its empty project
+	python -m gcp_emulator up $(SANDBOX_FLAGS)
+
+.PHONY: env
+env: .venv/ready ## Print what a shell needs to work in the sandbox: eval "$$(make env)"
+	@python -m gcp_emulator env
+	@printf 'export ANSIBLE_COLLECTIONS_PATH=%q PATH=%q:"$$PATH" PYTHONPATH=%q\n' "$(BUILD)/collections" "$(BIN)" "$(PYTHONPATH)"
+
+##@ Test it
+.PHONY: test
+test: lint sanity unit e2e molecule ## Run everything, as CI does
+
+.PHONY: lint
+lint: .venv/ready $(CACHE)/tree ## Check style, types and documentation
+	ruff check
+	ruff format --check
+	mypy emulator plugins tests/unit tests/contract tests/e2e
+	yamllint --strict .
+	shellcheck scripts/*.sh .ci/run
+	ANSIBLE_COLLECTIONS_PATH=$(CACHE)/tree ansible-lint --offline
+	antsibull-changelog lint
+	ANSIBLE_COLLECTIONS_PATH=$(CACHE)/tree antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self --skip-rstcheck .
+
+.PHONY: sanity
+sanity: .venv/ready ## Run ansible-test sanity
+	scripts/sanity.sh
+
+.PHONY: unit
+unit: .venv/ready $(CACHE)/tree ## Run the unit tests, and the contract tests against Google's discovery documents
+	pytest
+
+.PHONY: e2e
+e2e: .venv/ready ## Run the demo in a sandbox of its own: interrupted, repeated, changed, and with bad input
+	pytest tests/e2e
+
+.PHONY: molecule
+molecule: .venv/ready install ## Run the Molecule scenarios
+	ANSIBLE_COLLECTIONS_PATH=$(BUILD)/collections ANSIBLE_HOST_PATTERN_MISMATCH=error MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --all
+
+##@ Ship it
+.PHONY: build
+build: .venv/ready ## Build the collection's artefact
+	ansible-galaxy collection build --force --output-path $(BUILD)
+
+.PHONY: install
+install: build ## Install the artefact into .build/collections
+	ansible-galaxy collection install --force --offline --collections-path $(BUILD)/collections $(BUILD)/mlops-mlflow-*.tar.gz
+
+.PHONY: clean
+clean: ## Remove what make made, but a running demo
+	rm -rf $(BUILD) $(CACHE) .venv
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) } \
+	  /^[a-z][a-z0-9-]*:.*## / { sub(/[$$][$$]/, "$$", $$2); printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.venv/ready: pyproject.toml scripts/system-packages.sh
+	scripts/system-packages.sh
+	test -x .venv/bin/python || python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	uv pip install --quiet --python .venv/bin/python --group controller --group smoke --group sandbox --group test --group lint
+	touch $@
+
+# Python finds the checkout as ansible_collections.mlops.mlflow through this tree.
+$(CACHE)/tree:
+	mkdir -p $@/ansible_collections/mlops
+	ln -s ../../../.. $@/ansible_collections/mlops/mlflow
