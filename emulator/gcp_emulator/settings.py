@@ -14,7 +14,9 @@ class Settings:
     """
     ``directory``: where everything of this sandbox lives. ``project``: the empty project that it offers.
     ``subnet``: the range that plays the Internet; its first address is the sandbox's own, where the proxy and the
-    metadata server listen. ``operation_seconds``: how long an operation takes at least.
+    metadata server listen. ``operation_seconds``: how long an operation takes at least. ``engine``: where a container
+    engine of our own lives, if several sandboxes share one. ``upstream_proxy``: through which the machine reaches the
+    real Internet, "" if directly; ``upstream_bypass``: the names that it reaches without, as NO_PROXY has them.
     """
 
     directory: Path
@@ -24,6 +26,14 @@ class Settings:
     proxy_port: int = 3128
     metadata_port: int = 3180
     operation_seconds: float = 0.3
+    engine: Path | None = None
+    upstream_proxy: str = ""
+    upstream_bypass: str = ""
+
+    @property
+    def engine_directory(self) -> Path:
+        """Where an engine of our own lives."""
+        return self.engine or self.directory / "engine"
 
     @property
     def address(self) -> str:
@@ -52,11 +62,15 @@ class Settings:
 
     def save(self) -> None:
         """Write them to the sandbox's directory."""
-        values = dataclasses.asdict(self) | {"directory": str(self.directory)}
+        values = dataclasses.asdict(self) | {
+            "directory": str(self.directory),
+            "engine": str(self.engine) if self.engine else None,
+        }
         self.file.write_text(json.dumps(values, indent=2) + "\n")
 
     @classmethod
     def load(cls, directory: Path) -> Settings:
         """Read what ``save`` wrote."""
         values = json.loads((directory / "settings.json").read_text())
-        return cls(**values | {"directory": directory})
+        engine = values["engine"] and Path(values["engine"])
+        return cls(**values | {"directory": directory, "engine": engine})

@@ -64,6 +64,9 @@ class Machines(t.Protocol):
     def serial_output(self, path: str) -> str:
         """What its console printed."""
 
+    def metadata_address(self, path: str) -> str:
+        """The address from which it asks the metadata server, once it has been started."""
+
 
 @dataclass(frozen=True)
 class DatabaseServer:
@@ -84,8 +87,12 @@ class DatabaseServer:
         return f"projects/{self.project}/instances/{self.name}"
 
 
+class Refused(Exception):
+    """What PostgreSQL refuses, in its own words, such as ``role "x" cannot be dropped because ...``."""
+
+
 class Databases(t.Protocol):
-    """PostgreSQL servers. Every verb is idempotent and returns when it is done."""
+    """PostgreSQL servers. Every verb is idempotent and returns when it is done; what a server refuses is ``Refused``."""
 
     def start(self, server: DatabaseServer) -> None:
         """Make the server if it is not there, bring its address and flags in line, and wait until it answers."""
@@ -126,3 +133,6 @@ class Objects(t.Protocol):
 
     def delete(self, blob: str) -> None:
         """Remove; one that is not there is no error."""
+
+    def names(self) -> t.Iterator[str]:
+        """Every blob that there is, so that what a crash left behind is found."""

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import base64
 import typing as t
 from dataclasses import dataclass, field
 
-from gcp_emulator.errors import Json
+from gcp_emulator.errors import ApiError, Json
 
 if t.TYPE_CHECKING:
     from gcp_emulator.cloud import Cloud
@@ -35,6 +36,7 @@ class Call:
         return self.query.get(name, [default])[0]
 
 
+Item = t.TypeVar("Item")
 Handler = t.Callable[[t.Any, Call], Json | None]
 
 
@@ -60,6 +62,17 @@ def applies(action: str) -> t.Callable[[t.Callable[..., None]], t.Callable[..., 
         return function
 
     return mark
+
+
+def page(items: list[Item], call: Call, size: int) -> tuple[list[Item], str]:
+    """The page of a list that ``pageSize`` and ``pageToken`` ask for, and the token of the next one, or ""."""
+    try:
+        start = int(base64.urlsafe_b64decode(call.first("pageToken"))) if call.first("pageToken") else 0
+    except ValueError as error:
+        raise ApiError(400, "The page token is invalid.", "badRequest") from error
+    end = start + min(size, int(call.first("pageSize") or 0) or size)
+    token = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(items) else ""
+    return items[start:end], token
 
 
 class Service:

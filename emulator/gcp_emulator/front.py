@@ -1,0 +1,400 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The front of all APIs: who calls, what they mean, whether it is well-formed, and whether they may."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import re
+import typing as t
+import zlib
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qs, unquote
+
+import anyio
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gcp_emulator import batch, permissions, tokens
+from gcp_emulator.cloud import Cloud
+from gcp_emulator.discovery import Apis, Route, refusal
+from gcp_emulator.errors import ApiError, Json
+from gcp_emulator.services.base import Call, Service
+
+LOG = logging.getLogger(__name__)
+JSON = "application/json; charset=UTF-8"
+
+# What of Storage is JSON about buckets; everything else on its hosts is its data plane.
+_BUCKETS = re.compile(r"/storage/v1/(?!b/[^/]+/o(/|$)).*")
+_STORAGE_PATH = re.compile(r"/((resumable/)?upload/|download/)?storage/v1/.*")
+_STORAGE_HOST = "storage.googleapis.com"
+_STORAGE_SCOPES = tuple(
+    f"https://www.googleapis.com/auth/devstorage.{scope}" for scope in ("full_control", "read_write")
+)
+_STORAGE_READ_SCOPES = (
+    *(
+        "https://www.googleapis.com/auth/devstorage.read_only",
+        "https://www.googleapis.com/auth/cloud-platform.read-only",
+    ),
+)
+_PROJECT_PARAMETERS = ("project", "projectsId", "projectId", "v1Id1", "resource")
+
+
+class DataPlane(t.Protocol):
+    """What the Storage service answers beside its JSON methods."""
+
+    async def data_plane(self, request: Request, principal: str | None) -> Response | None:
+        """The answer to an upload, download or XML request; None if it is none of these."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A request of a JSON API, be it one of its own or a part of a batch. ``path`` is quoted."""
+
+    verb: str
+    host: str
+    path: str
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+    body: bytes
+
+
+class Front:
+    """The ASGI application that stands for all of ``*.googleapis.com``.
+
+    :param strict: an answer that departs from Google's schema, or a handler that fails, is raised, not only logged.
+    """
+
+    def __init__(
+        self, cloud: Cloud, services: t.Iterable[Service], apis: Apis | None = None, strict: bool = False
+    ) -> None:
+        self.store, self.apis, self.strict = cloud.store, apis or Apis(), strict
+        self._titles = self.apis.titles()
+        self._handlers: dict[str, t.Callable[[Call], Json | None]] = {}
+        self._data_plane: DataPlane | None = None
+        for service in services:
+            self._handlers |= service.handlers
+            if service.api == "storage":
+                self._data_plane = t.cast(DataPlane, service)
+        # A handler may wait for an operation for two minutes, as Compute's do.
+        self._threads = anyio.CapacityLimiter(100)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        request = Request(scope, receive)
+        response = await self._respond(request)
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        host = request.headers.get("host", "").partition(":")[0].lower()
+        path: str = request.scope["raw_path"].partition(b"?")[0].decode("ascii")
+        api = self._api_name(host, path)
+        try:
+            if reply := await self._authorization_server(request, host, path):
+                return reply
+            if self._data_plane and self._is_data(host, path):
+                identity = tokens.authenticate(self.store, _authorization(request), "storage")
+                if identity:
+                    _check_storage_scope(request.method, identity)
+                answer = await self._data_plane.data_plane(request, identity.principal if identity else None)
+                if answer is not None:
+                    return answer
+            if path.startswith("/batch"):
+                return await self._batch(request, host)
+            message = await self._message(request, host, path)
+            status, body = await anyio.to_thread.run_sync(self.answer, message, limiter=self._threads)
+            return _json(status, body)
+        except ApiError as error:
+            return _json(error.code, error.body(api))
+
+    async def _authorization_server(self, request: Request, host: str, path: str) -> Response | None:
+        form = {name: values[0] for name, values in parse_qs(request.url.query).items()}
+        if request.method == "POST" and host.startswith(("oauth2.", "accounts.", "www.")) and "oken" in path:
+            body = (await request.body()).decode()
+            form |= {name: values[0] for name, values in parse_qs(body).items()}
+        reply = await anyio.to_thread.run_sync(
+            tokens.respond, self.store, host, unquote(path), form, _authorization(request), limiter=self._threads
+        )
+        return _json(reply.status, reply.body) if reply else None
+
+    async def _message(self, request: Request, host: str, path: str) -> Message:
+        body = await request.body()
+        if request.headers.get("content-encoding") == "gzip":
+            try:
+                body = gzip.decompress(body)
+            except (OSError, EOFError, zlib.error) as error:
+                raise ApiError(400, "Bad Request: the body is not gzip.", "badRequest") from error
+        query = parse_qs(request.url.query, keep_blank_values=True)
+        return Message(request.method, host, path, query, dict(request.headers), body)
+
+    async def _batch(self, request: Request, host: str) -> Response:
+        """Several requests in one, each answered as if it had come alone."""
+        parts = batch.split(request.headers.get("content-type", ""), await request.body())
+        answers = []
+        for part in parts:
+            path, _mark, query = part.target.partition("?")
+            headers = {"authorization": request.headers.get("authorization", "")} | part.headers
+            message = Message(part.verb, host, path, parse_qs(query, keep_blank_values=True), headers, part.body)
+            answers.append(await anyio.to_thread.run_sync(self._answer_or_error, message, limiter=self._threads))
+        content, kind = batch.join(parts, answers)
+        return Response(content, media_type=kind)
+
+    def _answer_or_error(self, message: Message) -> tuple[int, Json | None]:
+        try:
+            return self.answer(message)
+        except ApiError as error:
+            return error.code, error.body(self._api_name(message.host, message.path))
+
+    def _api_name(self, host: str, path: str) -> str:
+        return "storage" if host.endswith(_STORAGE_HOST) else self.apis.name_of(host, path)
+
+    @staticmethod
+    def _is_data(host: str, path: str) -> bool:
+        if host.endswith(_STORAGE_HOST):
+            return not _BUCKETS.fullmatch(path) and not path.startswith("/batch")
+        return host == "www.googleapis.com" and bool(_STORAGE_PATH.fullmatch(path)) and not _BUCKETS.fullmatch(path)
+
+    # -- one method ----------------------------------------------------------------------------------------------
+
+    def answer(self, message: Message) -> tuple[int, Json | None]:
+        """The status and body of a successful request.
+
+        :raises ApiError: for any other.
+        """
+        route = self._named(self.apis.find(message.verb, message.host, message.path))
+        method = route.method.id
+        authorization = message.headers.get("authorization") or _bearer(message.query)
+        identity = tokens.authenticate(self.store, authorization, route.api.name)
+        if identity is None:
+            raise tokens.missing()
+        body = _parse(message.body, "request" in route.method.document)
+        violations = route.api.check_request(route, message.query, body)
+        if violations:
+            raise refusal(violations)
+        project = self._project(route, message.query, body or {})
+        if not self._is_public(route):
+            self._check_project(route, project)
+            _check_scope(route, identity)
+            self._check_permissions(route, identity.principal, project, body or {})
+        handler = self._handlers.get(method)
+        if handler is None:
+            raise ApiError(501, f"The sandbox does not have the method {method}.", "notImplemented")
+        call = Call(
+            method,
+            route.api.version,
+            route.resource,
+            route.path,
+            message.query,
+            body or {},
+            identity.principal,
+            message.headers,
+        )
+        answer = self._handle(handler, call)
+        self._check_answer(route, answer)
+        return (204, None) if answer is None else (200, answer)
+
+    def _handle(self, handler: t.Callable[[Call], Json | None], call: Call) -> Json | None:
+        try:
+            return handler(call)
+        except ApiError:
+            raise
+        except Exception as error:
+            if self.strict:
+                raise
+            LOG.exception("%s failed", call.method)
+            raise ApiError(500, "Internal error encountered.", "backendError") from error
+
+    def _check_answer(self, route: Route, answer: Json | None) -> None:
+        drift = route.api.check_response(route.method, answer)
+        if drift:
+            text = "; ".join(violation.message for violation in drift)
+            if self.strict:
+                raise AssertionError(f"{route.method.id} answers what its schema does not have: {text}")
+            LOG.warning("%s answers what its schema does not have: %s", route.method.id, text)
+
+    def _named(self, route: Route) -> Route:
+        """The route with project numbers replaced by ids, and a service account by its e-mail address."""
+        path = {name: self._with_project_id(value, name in _PROJECT_PARAMETERS) for name, value in route.path.items()}
+        resource = self._with_project_id(route.resource, False)
+        parts = resource.split("/")
+        if parts[0] == "projects" and len(parts) > 3 and parts[2] == "serviceAccounts":
+            account = self._account(parts[3])
+            if account:
+                resource = "/".join(["projects", account["projectId"], "serviceAccounts", account["email"], *parts[4:]])
+        return replace(route, path=path, resource=resource)
+
+    def _with_project_id(self, value: str, bare: bool) -> str:
+        number = value if bare else value.split("/")[1] if value.startswith("projects/") else ""
+        if not number.isdigit():
+            return value
+        return value.replace(number, permissions.project_of_number(self.store, number) or number, 1)
+
+    def _account(self, name: str) -> Json | None:
+        if name.isdigit():
+            accounts = (account for _email, account in self.store.items("serviceAccounts"))
+            return next((account for account in accounts if account["uniqueId"] == name), None)
+        return self.store.get("serviceAccounts", name)
+
+    def _project(self, route: Route, query: dict[str, list[str]], body: Json) -> str | None:
+        """The project that a request concerns; None for one that has none."""
+        api, resource = route.api.name, route.resource
+        if api == "servicenetworking":
+            named = body.get("network") or body.get("consumerNetwork") or query.get("network", [""])[0]
+            resource = self._with_project_id(named, False)
+        if api == "storage":
+            bucket = self.store.get("buckets", route.path.get("bucket", ""))
+            number = bucket["projectNumber"] if bucket else query.get("project", [""])[0]
+            return self._with_project_id(number, True) or None
+        return resource.split("/")[1] if resource.startswith("projects/") else None
+
+    @staticmethod
+    def _is_public(route: Route) -> bool:
+        reads = route.method.id.startswith(("compute.images.", "compute.imageFamilyViews."))
+        return reads and route.method.verb == "GET" and route.path["project"] in permissions.PUBLIC_PROJECTS
+
+    def _check_project(self, route: Route, name: str | None) -> None:
+        """Refuse what concerns a project that does not exist, or that has not enabled the service."""
+        if name is None or name == "-":
+            return
+        api = route.api.name
+        project = self.store.get("projects", name)
+        if project is None:
+            raise _no_project(api, name)
+        service = f"{api}.googleapis.com"
+        if service not in project["services"]:
+            raise _disabled(service, self._titles[service], project)
+
+    def _check_permissions(self, route: Route, principal: str, project: str | None, body: Json) -> None:
+        method, resource = route.method.id, route.resource
+        permission = permissions.permission_of(method)
+        if permission is None:
+            return
+        if route.api.name in ("servicenetworking", "storage") and not resource.startswith("b/"):
+            resource = f"projects/{project}"
+        elif method == "compute.projects.get" or method.endswith(".insert"):
+            resource = "/".join(filter(None, [resource, body.get("name", "")]))
+        permissions.check(self.store, principal, permission, resource)
+        for further in permissions.further_permissions(method, body):
+            permissions.check(self.store, principal, further, f"projects/{project}")
+        if method == "compute.instances.insert":
+            for account in body.get("serviceAccounts", []):
+                self._check_acting(principal, str(project), account.get("email", "default"))
+
+    def _check_acting(self, principal: str, project: str, account: str) -> None:
+        """Refuse to start a machine as a service account that the caller may not act as."""
+        if account == "default":
+            account = (
+                f"{(self.store.get('projects', project) or {})['projectNumber']}-compute@developer.gserviceaccount.com"
+            )
+        resource = f"projects/{project}/serviceAccounts/{account}"
+        if not permissions.allowed(self.store, principal, "iam.serviceAccounts.actAs", resource):
+            raise ApiError(
+                400,
+                f"The user does not have access to service account '{account}'.  User: '{principal}'.  "
+                "Ask a project owner to grant you the iam.serviceAccountUser role on the service account",
+                "SERVICE_ACCOUNT_ACCESS_DENIED",
+            )
+
+
+def _authorization(request: Request) -> str:
+    return request.headers.get("authorization") or _bearer(parse_qs(request.url.query))
+
+
+def _bearer(query: dict[str, list[str]]) -> str:
+    """The header that a token in the query stands for."""
+    token = (query.get("access_token") or query.get("oauth_token") or [""])[0]
+    return f"Bearer {token}" if token else ""
+
+
+def _parse(raw: bytes, takes_body: bool) -> t.Any:
+    """The JSON of a body; an empty message where a body is optional, None where there is none."""
+    if not raw.strip():
+        return {} if takes_body else None
+    try:
+        return json.loads(raw)
+    except ValueError as error:
+        raise ApiError(
+            400, f"Invalid JSON payload received. Unexpected token.\n{error}", "badRequest", "INVALID_ARGUMENT"
+        ) from error
+
+
+def _check_scope(route: Route, identity: tokens.Identity) -> None:
+    needed = route.method.document.get("scopes", [])
+    if identity.scopes is not None and needed and not identity.scopes.intersection(needed):
+        raise _narrow(f"{route.api.name}.googleapis.com", route.method.id)
+
+
+def _check_storage_scope(verb: str, identity: tokens.Identity) -> None:
+    needed = {tokens.CLOUD_PLATFORM, *_STORAGE_SCOPES}
+    if verb in ("GET", "HEAD"):
+        needed.update(_STORAGE_READ_SCOPES)
+    if identity.scopes is not None and not identity.scopes & needed:
+        raise _narrow(_STORAGE_HOST, "storage.objects")
+
+
+def _narrow(service: str, method: str) -> ApiError:
+    info = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+        "domain": "googleapis.com",
+        "metadata": {"service": service, "method": method},
+    }
+    message = "Request had insufficient authentication scopes."
+    return ApiError(403, message, "insufficientPermissions", "PERMISSION_DENIED", [info])
+
+
+def _no_project(api: str, name: str) -> ApiError:
+    if api == "compute":
+        return ApiError(404, f"The resource 'projects/{name}' was not found", "notFound")
+    if api == "sqladmin":
+        return ApiError(403, "The client is not authorized to make this request.", "notAuthorized")
+    if api == "storage":
+        return ApiError(400, f"Unknown project id: {name}", "invalid")
+    if api == "serviceusage":
+        return ApiError(403, f"Project '{name}' not found or permission denied.")
+    if api in ("iam", "cloudresourcemanager"):
+        return ApiError(403, "The caller does not have permission", "forbidden")
+    info = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "CONSUMER_INVALID",
+        "domain": "googleapis.com",
+        "metadata": {"service": f"{api}.googleapis.com", "consumer": f"projects/{name}"},
+    }
+    return ApiError(403, f"Permission denied on resource project {name}.", details=[info])
+
+
+def _disabled(service: str, title: str, project: Json) -> ApiError:
+    number = project["projectNumber"]
+    url = f"https://console.developers.google.com/apis/api/{service}/overview?project={number}"
+    message = (
+        f"{title} has not been used in project {number} before or it is disabled. Enable it by visiting {url} then "
+        "retry. If you enabled this API recently, wait a few minutes for the action to propagate to our systems and "
+        "retry."
+    )
+    info = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "SERVICE_DISABLED",
+        "domain": "googleapis.com",
+        "metadata": {
+            "service": service,
+            "serviceTitle": title,
+            "consumer": f"projects/{number}",
+            "containerInfo": number,
+            "activationUrl": url,
+        },
+    }
+    activation = {
+        "@type": "type.googleapis.com/google.rpc.Help",
+        "links": [{"description": "Google developers console API activation", "url": url}],
+    }
+    return ApiError(403, message, "accessNotConfigured", "PERMISSION_DENIED", [info, activation])
+
+
+def _json(status: int, body: Json | None) -> Response:
+    headers = {"WWW-Authenticate": 'Bearer realm="https://accounts.google.com/"'} if status == 401 else None
+    if body is None or status == 304:
+        return Response(status_code=status, headers=headers)
+    return Response(json.dumps(body, indent=2) + "\n", status, headers, JSON)

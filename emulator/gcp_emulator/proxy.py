@@ -1,0 +1,194 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The sandbox's HTTPS proxy: Google's names lead to the emulator, every other name to where it really is."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import ipaddress
+import json
+import logging
+import typing as t
+import urllib.request
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+LOG = logging.getLogger(__name__)
+CHUNK = 65536
+HEAD_SECONDS = 30
+CONNECT_SECONDS = 30
+EXPLANATION = (
+    "This is the HTTPS proxy of a Google Cloud sandbox; set HTTPS_PROXY to it, and ask nothing of it directly."
+)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The first lines of a request."""
+
+    verb: str
+    target: str
+
+
+class RefusedError(Exception):
+    """A connection that is not made; the arguments are the status line's code and phrase, and a sentence."""
+
+
+def is_google(host: str) -> bool:
+    """Whether the emulator stands for this name."""
+    return host == "accounts.google.com" or host.endswith(".googleapis.com")
+
+
+class Proxy:
+    """An HTTP proxy that knows CONNECT alone.
+
+    :param emulator: address and port of the emulator's TLS listener.
+    :param internet: the proxy's own address, in the network that plays the Internet.
+    :param health: what ``GET /health`` answers; it tells whether the sandbox is ready.
+    :param upstream: URL of the proxy through which the machine reaches the Internet, or "".
+    :param bypass: names that it reaches without that proxy, as NO_PROXY has them.
+    """
+
+    def __init__(
+        self,
+        emulator: tuple[str, int],
+        internet: ipaddress.IPv4Interface,
+        health: t.Callable[[], dict[str, t.Any]],
+        upstream: str = "",
+        bypass: str = "",
+    ) -> None:
+        self.emulator, self.internet, self.health = emulator, internet, health
+        self.upstream, self.bypass = upstream, bypass
+
+    async def start(self, address: str, port: int) -> asyncio.Server:
+        """Listen."""
+        return await asyncio.start_server(self._accept, address, port, limit=CHUNK)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._serve(reader, writer)
+        except (ConnectionError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            LOG.debug("a client went away", exc_info=True)
+        finally:
+            await _close(writer)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = _parse(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HEAD_SECONDS))
+        if head is None:
+            await _say(writer, 400, "Bad Request", EXPLANATION)
+        elif head.verb != "CONNECT":
+            await self._answer(head, writer)
+        else:
+            try:
+                there = await self._connect(head.target)
+            except RefusedError as error:
+                code, phrase, text = error.args
+                await _say(writer, code, phrase, text)
+                return
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            await _join((reader, writer), there)
+
+    async def _answer(self, head: Head, writer: asyncio.StreamWriter) -> None:
+        """A request to the proxy itself."""
+        if head.verb == "GET" and head.target == "/caller-address":
+            await _say(writer, 200, "OK", self._seen(writer.get_extra_info("peername")[0]))
+        elif head.verb == "GET" and head.target == "/health":
+            await _say(writer, 200, "OK", json.dumps(self.health()))
+        else:
+            await _say(writer, 400, "Bad Request", EXPLANATION)
+
+    def _seen(self, address: str) -> str:
+        """The address that a VM sees of this caller: whoever is not in the network comes into it through us."""
+        return address if ipaddress.ip_address(address) in self.internet.network else str(self.internet.ip)
+
+    async def _connect(self, target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, port = _split(target)
+        if is_google(host):
+            return await _open(*self.emulator)
+        if self.upstream and not urllib.request.proxy_bypass_environment(host, {"no": self.bypass}):  # type: ignore[attr-defined]
+            return await self._through_upstream(target)
+        streams = await _open(host, port)
+        address = ipaddress.ip_address(streams[1].get_extra_info("peername")[0])
+        if address.is_loopback:  # a VM must not reach into the machine
+            await _close(streams[1])
+            raise RefusedError(403, "Forbidden", f"{host} is the machine that the sandbox runs on.")
+        return streams
+
+    async def _through_upstream(self, target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        parts = urlsplit(self.upstream if "//" in self.upstream else f"//{self.upstream}")
+        streams = await _open(parts.hostname or "", parts.port or 3128)
+        reader, writer = streams
+        lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+        if parts.username:
+            secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+            lines.append(f"Proxy-Authorization: Basic {base64.b64encode(secret).decode()}")
+        writer.write("\r\n".join([*lines, "", ""]).encode())
+        try:
+            answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), CONNECT_SECONDS)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            await _close(writer)
+            raise RefusedError(502, "Bad Gateway", f"The upstream proxy did not answer: {error}") from error
+        if answer.split()[1:2] != [b"200"]:
+            await _close(writer)
+            first = answer.splitlines()[0].decode(errors="replace")
+            raise RefusedError(502, "Bad Gateway", f"The upstream proxy refused {target}: {first}")
+        return streams
+
+
+def _parse(raw: bytes) -> Head | None:
+    words = raw.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+    return Head(words[0], words[1]) if len(words) == 3 and words[2].startswith("HTTP/1.") else None
+
+
+def _split(target: str) -> tuple[str, int]:
+    """Host and port of a CONNECT target, whose host may be an IPv6 address in brackets."""
+    host, _colon, port = target.rpartition(":")
+    if not host or not port.isdigit():
+        raise RefusedError(400, "Bad Request", f"{target} is not a host and a port.")
+    return host.strip("[]").lower().rstrip("."), int(port)
+
+
+async def _open(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    try:
+        return await asyncio.wait_for(asyncio.open_connection(host, port, limit=CHUNK), CONNECT_SECONDS)
+    except (OSError, TimeoutError) as error:
+        raise RefusedError(502, "Bad Gateway", f"{host}:{port} cannot be reached: {error}") from error
+
+
+async def _say(writer: asyncio.StreamWriter, code: int, phrase: str, text: str) -> None:
+    body = text.encode()
+    lines = (
+        f"HTTP/1.1 {code} {phrase}",
+        "Content-Type: text/plain",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    )
+    writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+    await writer.drain()
+
+
+async def _join(
+    here: tuple[asyncio.StreamReader, asyncio.StreamWriter], there: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+) -> None:
+    """Carry bytes both ways until both ends have said all."""
+    try:
+        await asyncio.gather(_carry(here[0], there[1]), _carry(there[0], here[1]))
+    finally:
+        await _close(there[1])
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while chunk := await reader.read(CHUNK):
+            writer.write(chunk)
+            await writer.drain()
+    with contextlib.suppress(OSError, RuntimeError):
+        if writer.can_write_eof():
+            writer.write_eof()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()

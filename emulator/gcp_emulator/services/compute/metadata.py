@@ -1,0 +1,32 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Metadata of instances and projects: items under a fingerprint."""
+
+from __future__ import annotations
+
+from gcp_emulator.errors import ApiError, Json
+from gcp_emulator.services.compute.base import bad_value, fingerprint, same_bytes
+
+
+def made(body: Json) -> Json:
+    """Metadata of a new resource.
+
+    :raises ApiError: 400 for a key that comes twice (unverified wording).
+    """
+    items = body.get("items", [])
+    keys = [item.get("key", "") for item in items]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise bad_value("resource.metadata.items", "", f"Metadata has duplicate key: {key}.")
+    kept = [{"key": item["key"], "value": item.get("value", "")} for item in items]
+    return {"kind": "compute#metadata", "fingerprint": fingerprint(kept)} | ({"items": kept} if kept else {})
+
+
+def changed(current: Json, body: Json) -> Json:
+    """Metadata after a set.
+
+    :raises ApiError: 412 when it is not the current fingerprint that the caller has read (recording).
+    """
+    if not same_bytes(body.get("fingerprint"), current.get("fingerprint")):
+        raise ApiError(412, "Supplied fingerprint does not match current metadata fingerprint.", "conditionNotMet")
+    return made(body)
