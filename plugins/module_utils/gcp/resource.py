@@ -1,0 +1,356 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a resource is, and the one algorithm that brings every resource to the state that a task asks for."""
+
+from __future__ import annotations
+
+import copy
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp import operations
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import (
+    Field,
+    Leaf,
+    dig,
+    leaves,
+    merge,
+    nest,
+    path_of,
+)
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import Session, backoff
+
+Action = t.Literal["none", "create", "update", "delete"]
+PARTICIPLES = {"create": "created", "update": "updated", "delete": "deleted"}
+LOOKS = 4  # how often a resource is looked for that exists by the answer to a create, and does not by that to a read
+REPLANS = 8  # how often somebody else may come between reading and writing
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do.
+
+    ``before`` and ``after`` are the managed values in the API's words, without secrets: the diff. ``changes`` is what
+    to send, by dotted path. ``current`` is the resource as it was read ({} if it is not there).
+    """
+
+    action: Action
+    before: Json = field(default_factory=dict)
+    after: Json = field(default_factory=dict)
+    changes: Json = field(default_factory=dict)
+    current: Json = field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to do."""
+        return self.action != "none"
+
+    @property
+    def body(self) -> Json:
+        """What to send, as a tree."""
+        return nest(self.changes)
+
+    @property
+    def mask(self) -> list[str]:
+        """The paths that change."""
+        return list(self.changes)
+
+
+def plan(
+    fields: dict[str, Field],
+    params: Json,
+    current: Json | None,
+    *,
+    resend: t.Collection[str] = (),
+    merge_patch: bool = False,
+) -> Plan:
+    """Compare what a task asks for with what is there. Pure: it asks nobody and changes nothing.
+
+    :param current: the resource, or None if it is not there.
+    :param resend: names of write-only options to send although nobody can tell whether they differ.
+    :param merge_patch: the update is a JSON merge patch, in which a key of a map goes only if it is sent as null.
+    :raises GcpError: if it would take another value of an immutable field.
+    """
+    wanted = leaves(fields, params)
+    known = [leaf for leaf in wanted if not leaf.field.write_only]
+    present = nest({leaf.path: leaf.field.shown(dig(current, leaf.path), leaf.value) for leaf in known})
+    if params.get("state") == "absent":
+        return Plan("none") if current is None else Plan("delete", present, current=current)
+    after = nest({leaf.path: leaf.value for leaf in known})
+    if current is None:
+        return Plan("create", {}, after, {leaf.path: leaf.value for leaf in wanted})
+    different = [leaf for leaf in known if not leaf.field.same(leaf.value, dig(current, leaf.path))]
+    refuse_immutable(different, current)
+    changes = {leaf.path: removing(leaf, current) if merge_patch else leaf.value for leaf in different}
+    changes |= {leaf.path: leaf.value for leaf in wanted if leaf.field.write_only and leaf.option in resend}
+    # What is the same is shown in the task's words on both sides, so that the diff holds nothing but differences.
+    before = copy.deepcopy(after)
+    for leaf in different:
+        put(before, leaf.path, leaf.field.shown(dig(current, leaf.path), leaf.value))
+    return Plan("update" if changes else "none", before, after, changes, current)
+
+
+def refuse_immutable(different: list[Leaf], current: Json) -> None:
+    """Say what cannot be, and the way out."""
+    if fixed := [leaf for leaf in different if leaf.field.immutable]:
+        words = [
+            f"{leaf.option} cannot be changed from {leaf.field.shown(dig(current, leaf.path), leaf.value)!r} to {leaf.value!r}"
+            for leaf in fixed
+        ]
+        raise GcpError(
+            f"{'; '.join(words)}: Google Cloud cannot change it in place. Leave the option as it is, or delete the "
+            "resource first (state: absent) and create it anew."
+        )
+
+
+def removing(leaf: Leaf, current: Json) -> t.Any:
+    """A value for a JSON merge patch: keys of a map that are to go are null."""
+    there = dig(current, leaf.path)
+    if leaf.field.type == "dict" and isinstance(there, dict) and isinstance(leaf.value, dict):
+        return dict.fromkeys(there.keys() - leaf.value.keys()) | leaf.value
+    return leaf.value
+
+
+def put(tree: Json, path: str, value: t.Any) -> None:
+    """Set the value at a dotted path."""
+    *parents, leaf = path.split(".")
+    for key in parents:
+        tree = tree.setdefault(key, {})
+    tree[leaf] = value
+
+
+class Resource:
+    """Where a kind of resource lives. A regular API needs the attributes only; an odd one overrides a verb.
+
+    Verbs get the Plan and answer what the API answered; if that is a long-running operation, it is followed to its end.
+    """
+
+    service: t.ClassVar[str]  # first label of the host, and name of the discovery document: "sqladmin"
+    version: t.ClassVar[str] = "v1"  # of the discovery document
+    collection: t.ClassVar[str]  # path below the host, with parameters: "v1/projects/{project}/instances"
+    item: t.ClassVar[str] = "{name}"  # path of the resource below its collection
+    fields: t.ClassVar[dict[str, Field]]
+    create_query: t.ClassVar[dict[str, str]] = {}  # {"secretId": "{name}"}
+    update_method: t.ClassVar[str] = "PATCH"
+    update_mask: t.ClassVar[bool] = False  # the update takes ?updateMask=; without it, it is a JSON merge patch
+    guard_body: t.ClassVar[str] = ""  # path of the value that protects writes: "settings.settingsVersion"
+    guard_query: t.ClassVar[dict[str, str]] = {}  # the same in the query: {"ifMetagenerationMatch": "metageneration"}
+    state_path: t.ClassVar[str] = ""  # where the resource tells of its life: "status"
+    pending: t.ClassVar[frozenset[str]] = frozenset()  # states in which it is being made or changed
+    leaving: t.ClassVar[frozenset[str]] = frozenset()  # states in which it is being deleted or stopped
+
+    def __init__(self, session: Session, params: Json) -> None:
+        self.session, self.params = session, params
+        self.warnings: list[str] = []
+
+    @property
+    def host(self) -> str:
+        """The base of all URLs of the service."""
+        return f"https://{self.service}.googleapis.com"
+
+    @property
+    def parent(self) -> str:
+        """URL of the collection."""
+        return f"{self.host}/{self.collection.format(**self.params)}"
+
+    @property
+    def url(self) -> str:
+        """URL of the resource."""
+        return f"{self.parent}/{self.item.format(**self.params)}"
+
+    @property
+    def title(self) -> str:
+        """What errors call it: its path without host and version."""
+        return re.sub(r"^https://[^/]+/(compute/|storage/)?v\w+/", "", self.url)
+
+    def read(self) -> Json | None:
+        """The resource, or None if it is not there."""
+        return self.session.get(self.url)
+
+    def plan(self, current: Json | None) -> Plan:
+        """What is to be done about the resource as it was read."""
+        merge_patch = self.update_method == "PATCH" and not self.update_mask
+        return plan(self.fields, self.params, current, resend=self.resend(), merge_patch=merge_patch)
+
+    def resend(self) -> t.Collection[str]:
+        """Names of the write-only options that an update sends again although nobody can tell whether they differ."""
+        return ()
+
+    def create(self, plan: Plan) -> Json:
+        """Ask for the resource."""
+        query = {key: value.format(**self.params) for key, value in self.create_query.items()}
+        return self.request("POST", self.parent, plan.body, query)
+
+    def update(self, plan: Plan) -> Json:
+        """Send what differs, protected by the guard."""
+        query = {"updateMask": ",".join(plan.mask)} if self.update_mask else {}
+        query |= {key: str(dig(plan.current, path)) for key, path in self.guard_query.items()}
+        body = plan.body
+        if self.guard_body and (guard := dig(plan.current, self.guard_body)) is not None:
+            put(body, self.guard_body, guard)
+        return self.request(self.update_method, self.url, body, query)
+
+    def delete(self, _plan: Plan) -> Json:
+        """Ask for its end. That it has gone meanwhile is success."""
+        try:
+            return self.request("DELETE", self.url)
+        except GcpError as error:
+            if error.missing:
+                return {}
+            raise
+
+    def request(
+        self, method: str, url: str, body: t.Any = None, query: Json | None = None, *, repeatable: bool | None = None
+    ) -> Json:
+        """One write, not waited for. Services that want something in every write override this."""
+        return self.session.request(method, url, body, query, repeatable=repeatable)
+
+    def finish(self, answer: Json, what: str = "update") -> Json:
+        """Follow the operation that a write answered to its end; for verbs that take several steps."""
+        return operations.wait(self.session, answer, self.url, f"{what} {self.title}")
+
+    def results(self, current: Json | None) -> Json:  # noqa: ARG002 (modules that have some use it)
+        """Values of the result beyond resource, changed and diff."""
+        return {}
+
+    def state(self, current: Json | None) -> str:
+        """What the resource tells of its life."""
+        return str(dig(current, self.state_path) or "") if self.state_path else ""
+
+    def explain(self, error: GcpError) -> GcpError:
+        """Name the option that an answer is about, where Google names the field."""
+        if error.status not in {400, 404, None}:
+            return error
+        for name in re.findall(r"[Ff]ield '([^']+)'", error.message) + re.findall(r"\(([\w.\[\]]+): ", error.message):
+            path = re.sub(r"\[\d*\]", "", name).removeprefix("resource.").removeprefix("instance.")
+            if option := option_of(self.fields, path):
+                value = self.params.get(option.split(".", 1)[0])
+                shown = f", which is {value!r}" if isinstance(value, str | int) and not self._secret(option) else ""
+                return error.note(f"Check the option {option}{shown}.")
+        return error
+
+    def _secret(self, option: str) -> bool:
+        known = self.fields.get(option)
+        return known is None or bool(known.argument.get("no_log")) or known.write_only
+
+
+def option_of(fields: dict[str, Field], path: str) -> str:
+    """The option behind a path that an error of the API names; an outer one if the inner is unknown; or nothing."""
+    for name, known in fields.items():
+        api = path_of(name, known)
+        if path in {api, name}:
+            return name
+        if path.startswith(f"{api}."):
+            inner = option_of(known.options, path.removeprefix(f"{api}."))
+            return f"{name}.{inner}" if inner else name
+    return ""
+
+
+def settle(resource: Resource, *, patient: bool) -> Json | None:
+    """The resource once it is neither being made nor being deleted by an earlier run.
+
+    :param patient: wait for one that is being made; one that is being deleted is always waited for.
+    :raises GcpError: if the deadline comes first.
+    """
+    deadline = resource.session.deadline
+    begin, attempt = deadline.elapsed, 0
+    while True:
+        current = resource.read()
+        state = resource.state(current)
+        if not (state in resource.leaving or (patient and state in resource.pending)):
+            return current
+        if not deadline.pause(backoff(attempt, 0.5, 5)):
+            raise GcpError(
+                f"{resource.title} is still {state} after {deadline.elapsed - begin:.0f} s, because of what was begun "
+                f"earlier. Run again to wait for it, or raise the option timeout, which is {deadline.seconds:.0f} s."
+            )
+        attempt += 1
+
+
+def reconcile(resource: Resource, check_mode: bool = False) -> Json:
+    """Bring a resource to the state that the task asks for; the result as Ansible wants it.
+
+    :raises GcpError: if that cannot be done.
+    """
+    try:
+        return predict(resource) if check_mode else apply(resource)
+    except GcpError as error:
+        raise resource.explain(error) from error.__cause__
+
+
+def predict(resource: Resource) -> Json:
+    """The result that a run would have."""
+    try:
+        current = settle(resource, patient=False)
+    except GcpError as error:
+        if not error.service_disabled:
+            raise
+        current = None
+        resource.warnings.append(
+            f"{resource.service}.googleapis.com is not enabled yet: {resource.title} is taken as absent."
+        )
+    todo = resource.plan(current)
+    if todo.action == "delete":
+        current = None
+    elif todo.changed:
+        current = merge(current or {}, todo.after)
+    return result(resource, todo, current)
+
+
+def apply(resource: Resource) -> Json:
+    """Read, plan, write, wait, read again. What comes between reading and writing leads to another plan."""
+    present, patient = resource.params["state"] == "present", resource.params.get("wait", True)
+    deadline = resource.session.deadline
+    begin = deadline.elapsed
+    first: Plan | None = None
+    looks = replans = 0
+    while True:
+        current = settle(resource, patient=patient or not present)
+        if resource.state(current) in resource.pending and present and not patient:
+            return result(resource, first or Plan("none"), current)
+        todo = resource.plan(current)
+        first = first or todo
+        if not todo.changed:
+            return result(resource, first, current)
+        try:
+            answer = getattr(resource, todo.action)(todo)
+            if patient:
+                resource.finish(answer, todo.action)
+            return result(resource, first, reread(resource, todo, patient))
+        except GcpError as error:
+            if todo.action == "create" and error.already_exists:
+                looks += 1  # an earlier attempt, an earlier run or somebody else was faster, or the name is reserved
+                again = looks <= LOOKS
+            else:
+                replans += 1
+                again = not error.exhausted and (
+                    (replans <= REPLANS and (error.conflict or error.ambiguous))
+                    or deadline.elapsed - begin < error.patience
+                )
+            if not again or not deadline.pause(backoff(looks + replans)):
+                raise
+
+
+def reread(resource: Resource, todo: Plan, patient: bool) -> Json | None:
+    """The resource after a write; what was made may take some seconds to be seen everywhere."""
+    if todo.action == "delete" and patient:
+        return None
+    current = resource.read()
+    attempt = 0
+    while todo.action == "create" and patient and current is None:
+        if not resource.session.deadline.pause(backoff(attempt, 0.5, 5)):
+            raise GcpError(f"{resource.title} was created, but cannot be read. Run again.")
+        attempt += 1
+        current = resource.read()
+    return current
+
+
+def result(resource: Resource, todo: Plan, current: Json | None) -> Json:
+    """What a module answers."""
+    return {
+        "changed": todo.changed,
+        "diff": {"before": todo.before, "after": todo.after},
+        "resource": current or {},
+        **resource.results(current),
+    }

@@ -1,0 +1,117 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gcp_project_iam_member
+short_description: Grant a role on a project to one member
+description:
+  - Grants a role on a project to one member, and takes it back.
+  - The policy is read, changed in this one place and written back with its etag, and the change is planned again
+    when somebody else
+    was faster. Bindings of others, and conditions, stay as they are.
+  - A service account that was just created is unknown to IAM for some seconds. The module waits for it.
+version_added: 0.1.0
+author:
+  - The mlops.mlflow authors (@mlops-mlflow)
+extends_documentation_fragment:
+  - mlops.mlflow.gcp
+  - mlops.mlflow.resource
+options:
+  role:
+    description: Role, such as V(roles/cloudsql.client), or V(projects/my-project/roles/myRole) for one of your own.
+    type: str
+    required: true
+  member:
+    description:
+      - Who gets the role, such as V(serviceAccount:mlflow@my-project.iam.gserviceaccount.com),
+        V(user:jane@example.com)
+        or V(group:team@example.com).
+    type: str
+    required: true
+  condition:
+    description:
+      - When the role counts. A grant with a condition and one without are two different grants, and so are two with
+        different conditions.
+    type: dict
+    suboptions:
+      title:
+        description: What the condition is called.
+        type: str
+        required: true
+      expression:
+        description: Expression in Common Expression Language.
+        type: str
+        required: true
+      description:
+        description: What the condition is for.
+        type: str
+seealso:
+  - module: mlops.mlflow.gcp_iam_service_account
+  - module: mlops.mlflow.gcp_storage_bucket_iam_member
+"""
+
+EXAMPLES = r"""
+- name: Let a service account write logs
+  mlops.mlflow.gcp_project_iam_member:
+    project: my-project
+    role: roles/logging.logWriter
+    member: serviceAccount:mlflow@my-project.iam.gserviceaccount.com
+
+- name: Let a group connect to one Cloud SQL instance
+  mlops.mlflow.gcp_project_iam_member:
+    project: my-project
+    role: roles/cloudsql.client
+    member: group:team@example.com
+    condition:
+      title: one-instance
+      expression: resource.name == "projects/my-project/instances/mlflow"
+
+- name: Take a role back
+  mlops.mlflow.gcp_project_iam_member:
+    project: my-project
+    role: roles/logging.logWriter
+    member: serviceAccount:mlflow@my-project.iam.gserviceaccount.com
+    state: absent
+"""
+
+RETURN = r"""
+resource:
+  description: The grant, as the policy of the project has it.
+  returned: success
+  type: dict
+  sample:
+    role: roles/logging.logWriter
+    member: serviceAccount:mlflow@my-project.iam.gserviceaccount.com
+"""
+
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import Json
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.iam import POLICY_VERSION, PolicyMember
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
+
+
+class ProjectIamMember(PolicyMember):
+    """A grant on a project."""
+
+    service = "cloudresourcemanager"
+    collection = "v1/projects"
+    item = "{project}"
+
+    def read_policy(self) -> Json:
+        """The policy of the project."""
+        options = {"options": {"requestedPolicyVersion": POLICY_VERSION}}
+        return self.session.request("POST", f"{self.url}:getIamPolicy", options, repeatable=True)
+
+    def write_policy(self, policy: Json) -> Json:
+        """Replace the policy of the project; the etag makes it harmless to send it twice."""
+        return self.request("POST", f"{self.url}:setIamPolicy", {"policy": policy}, repeatable=True)
+
+
+def main() -> None:
+    """Run the module."""
+    run(ProjectIamMember)
+
+
+if __name__ == "__main__":
+    main()

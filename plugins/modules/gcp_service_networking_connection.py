@@ -1,0 +1,138 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gcp_service_networking_connection
+short_description: Connect a network with Google's services (private services access)
+version_added: 0.1.0
+description:
+  - Peers a VPC network with the network of a service producer, so that, for instance, Cloud SQL instances get private
+    addresses in it.
+  - The addresses come from ranges that M(mlops.mlflow.gcp_compute_global_address) reserves.
+author:
+  - The mlops.mlflow authors (@mlops-mlflow)
+extends_documentation_fragment:
+  - mlops.mlflow.gcp
+  - mlops.mlflow.resource
+options:
+  network:
+    description: The network, as name, partial path, URL, or a dictionary that has C(selfLink) or C(name).
+    type: raw
+    required: true
+  service:
+    description: The service that is connected.
+    type: str
+    default: servicenetworking.googleapis.com
+  reserved_peering_ranges:
+    description:
+      - Names of the reserved ranges that the service takes addresses from, all of them.
+      - Required when the connection is made.
+    type: list
+    elements: str
+notes:
+  - The credential needs C(resourcemanager.projects.get), because the API knows networks by the project's number.
+  - Cloud SQL keeps using the connection for a while after its last instance is deleted. Deleting the connection is
+    refused meanwhile.
+"""
+
+EXAMPLES = r"""
+- name: Let Cloud SQL have private addresses in the default network
+  mlops.mlflow.gcp_service_networking_connection:
+    project: my-project
+    network: default
+    reserved_peering_ranges: [google-managed-services-default]
+
+- name: End the connection
+  mlops.mlflow.gcp_service_networking_connection:
+    project: my-project
+    network: default
+    state: absent
+"""
+
+RETURN = r"""
+resource:
+  description: The connection as Google Cloud answers it.
+  returned: success
+  type: dict
+  sample:
+    network: projects/415104041262/global/networks/default
+    peering: servicenetworking-googleapis-com
+    reservedPeeringRanges: [google-managed-services-default]
+    service: services/servicenetworking.googleapis.com
+"""
+
+from functools import cached_property
+
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, full_reference
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, Resource
+
+
+class ServiceNetworkingConnection(Resource):
+    """A connection has no name of its own: it is the one between a network and a service."""
+
+    service = "servicenetworking"
+    collection = "v1/services/{service}/connections"
+    item = "-"
+    fields = {
+        "network": Field(url_only=True, type="raw", required=True),
+        "service": Field(url_only=True, default="servicenetworking.googleapis.com"),
+        "reserved_peering_ranges": Field(type="list", elements="str"),
+    }
+
+    @property
+    def title(self) -> str:
+        return f"the connection of {self.network} with {self.params['service']}"
+
+    @property
+    def network(self) -> str:
+        """Path of the network, as people write it."""
+        return full_reference(self.params["network"], "projects/{project}/global/networks/{value}", self.params)
+
+    @cached_property
+    def numbered_network(self) -> str:
+        """Path of the network, with the number of its project."""
+        _projects, project, rest = self.network.split("/", 2)
+        if project.isdigit():
+            return self.network
+        url = f"https://cloudresourcemanager.googleapis.com/v1/projects/{project}"
+        return f"projects/{self.session.request('GET', url)['projectNumber']}/{rest}"
+
+    def read(self) -> Json | None:
+        answer = self.session.request("GET", self.parent, query={"network": self.numbered_network})
+        service = f"services/{self.params['service']}"
+        found = [item for item in answer.get("connections", []) if item.get("service", service) == service]
+        return found[0] if found else None
+
+    def create(self, plan: Plan) -> Json:
+        if not plan.changes.get("reservedPeeringRanges"):
+            raise GcpError("reserved_peering_ranges is required to make the connection.")
+        body = {"network": self.numbered_network, **plan.changes}
+        return self.request("POST", self.parent, body)
+
+    def update(self, plan: Plan) -> Json:
+        body = {"network": self.numbered_network, **plan.changes}
+        query = {"updateMask": "reservedPeeringRanges", "force": "true"}
+        return self.request("PATCH", self.url, body, query)
+
+    def delete(self, plan: Plan) -> Json:
+        url = f"{self.parent}/{plan.current.get('peering', '-')}"
+        try:
+            return self.finish(self.request("POST", url, {"consumerNetwork": self.numbered_network}), "delete")
+        except GcpError as error:
+            if "still using this connection" in error.message:
+                error.note(
+                    "Delete what uses it first; Cloud SQL holds it for some time after its last instance has gone."
+                )
+            raise
+
+
+def main() -> None:
+    run(ServiceNetworkingConnection)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gcp_storage_bucket_iam_member
+short_description: Grant a role on a Cloud Storage bucket to one member
+description:
+  - Grants a role on a bucket to one member, and takes it back.
+  - The policy is read, changed in this one place and written back with its etag, and the change is planned again
+    when somebody else
+    was faster. Bindings of others, and conditions, stay as they are.
+  - A service account that was just created is unknown to IAM for some seconds. The module waits for it.
+version_added: 0.1.0
+author:
+  - The mlops.mlflow authors (@mlops-mlflow)
+extends_documentation_fragment:
+  - mlops.mlflow.gcp
+  - mlops.mlflow.resource
+options:
+  bucket:
+    description:
+      - Bucket, by its name or by the RV(mlops.mlflow.gcp_storage_bucket#module:resource) of a former task.
+    type: raw
+    required: true
+  role:
+    description: Role, such as V(roles/storage.objectUser), or V(projects/my-project/roles/myRole) for one of your
+      own.
+    type: str
+    required: true
+  member:
+    description:
+      - Who gets the role, such as V(serviceAccount:mlflow@my-project.iam.gserviceaccount.com),
+        V(user:jane@example.com)
+        or V(group:team@example.com).
+    type: str
+    required: true
+  condition:
+    description:
+      - When the role counts. A grant with a condition and one without are two different grants, and so are two with
+        different conditions.
+    type: dict
+    suboptions:
+      title:
+        description: What the condition is called.
+        type: str
+        required: true
+      expression:
+        description: Expression in Common Expression Language.
+        type: str
+        required: true
+      description:
+        description: What the condition is for.
+        type: str
+seealso:
+  - module: mlops.mlflow.gcp_storage_bucket
+  - module: mlops.mlflow.gcp_project_iam_member
+"""
+
+EXAMPLES = r"""
+- name: Let a service account read and write the objects of one bucket
+  mlops.mlflow.gcp_storage_bucket_iam_member:
+    project: my-project
+    bucket: my-project-mlflow
+    role: roles/storage.objectUser
+    member: serviceAccount:mlflow@my-project.iam.gserviceaccount.com
+
+- name: Let somebody read until the end of the year
+  mlops.mlflow.gcp_storage_bucket_iam_member:
+    project: my-project
+    bucket: my-project-mlflow
+    role: roles/storage.objectViewer
+    member: user:jane@example.com
+    condition:
+      title: until-2027
+      expression: request.time < timestamp("2027-01-01T00:00:00Z")
+
+- name: Take a role back
+  mlops.mlflow.gcp_storage_bucket_iam_member:
+    project: my-project
+    bucket: my-project-mlflow
+    role: roles/storage.objectUser
+    member: serviceAccount:mlflow@my-project.iam.gserviceaccount.com
+    state: absent
+"""
+
+RETURN = r"""
+resource:
+  description: The grant, as the policy of the bucket has it.
+  returned: success
+  type: dict
+  sample:
+    role: roles/storage.objectUser
+    member: serviceAccount:mlflow@my-project.iam.gserviceaccount.com
+"""
+
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import Json
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.iam import POLICY_VERSION, PolicyMember
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.references import name_of
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import Session
+
+
+class StorageBucketIamMember(PolicyMember):
+    """A grant on a bucket."""
+
+    service = "storage"
+    collection = "storage/v1/b/{bucket}"
+    item = "iam"
+    fields = {"bucket": Field(url_only=True, required=True, type="raw"), **PolicyMember.fields}
+
+    def __init__(self, session: Session, params: Json) -> None:
+        super().__init__(session, params | {"bucket": name_of(params["bucket"])})
+
+    def read_policy(self) -> Json | None:
+        """The policy of the bucket."""
+        return self.session.get(self.url, {"optionsRequestedPolicyVersion": POLICY_VERSION})
+
+    def write_policy(self, policy: Json) -> Json:
+        """Replace the policy of the bucket."""
+        return self.request("PUT", self.url, policy)
+
+
+def main() -> None:
+    """Run the module."""
+    run(StorageBucketIamMember)
+
+
+if __name__ == "__main__":
+    main()

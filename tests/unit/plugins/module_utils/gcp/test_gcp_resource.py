@@ -1,0 +1,344 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, Resource, plan
+from requests.exceptions import ReadTimeout
+
+SETTINGS = {
+    "tier": Field(),
+    "user_labels": Field(type="dict"),
+    "networks": Field(type="list", elements="str"),
+}
+
+
+class Thing(Resource):
+    """Something regular."""
+
+    service = "things"
+    collection = "v1/projects/{project}/things"
+    guard_body = "settings.version"
+    guard_query: t.ClassVar[dict[str, str]] = {"ifGeneration": "generation"}
+    state_path = "state"
+    pending = frozenset({"CREATING"})
+    leaving = frozenset({"DELETING"})
+    fields: t.ClassVar[dict[str, Field]] = {
+        "name": Field(required=True),
+        "settings": Field(type="dict", options=SETTINGS),
+        "region": Field(immutable=True),
+        "password": Field(write_only=True, no_log=True),
+        "wait": Field(local=True, type="bool", default=True),
+    }
+
+
+class Masked(Thing):
+    """The same with an update mask."""
+
+    update_mask = True
+    create_query: t.ClassVar[dict[str, str]] = {"thingId": "{name}"}
+
+
+URL = "v1/projects/p/things/a"
+ALL = "v1/projects/p/things"
+NOW = {
+    "name": "a",
+    "settings": {"tier": "small", "version": "7", "userLabels": {"x": "1", "y": "2"}},
+    "region": "r",
+    "generation": "3",
+    "state": "READY",
+}
+BIG = {**NOW, "settings": {**t.cast(t.Any, NOW["settings"]), "tier": "big"}}
+
+
+def settings(**values: t.Any) -> t.Any:
+    """Parameters of a task that sets these."""
+    return {"settings": {"tier": None, "user_labels": None, "networks": None, **values}}
+
+
+@pytest.mark.parametrize(
+    ("params", "current", "expected"),
+    [
+        pytest.param({"state": "absent"}, None, Plan("none"), id="absent, and it is"),
+        pytest.param(
+            {"state": "absent"}, NOW, Plan("delete", {"name": "a"}, current=NOW), id="absent, but it is there"
+        ),
+        pytest.param(
+            settings(tier="small"),
+            None,
+            Plan(
+                "create",
+                {},
+                {"name": "a", "settings": {"tier": "small"}},
+                {"name": "a", "settings.tier": "small"},
+            ),
+            id="new",
+        ),
+        pytest.param({}, NOW, Plan("none", {"name": "a"}, {"name": "a"}, {}, NOW), id="unset is unmanaged"),
+        pytest.param(
+            settings(tier="big"),
+            NOW,
+            Plan(
+                "update",
+                {"name": "a", "settings": {"tier": "small"}},
+                {"name": "a", "settings": {"tier": "big"}},
+                {"settings.tier": "big"},
+                NOW,
+            ),
+            id="another value",
+        ),
+        pytest.param(
+            settings(user_labels={"x": "1"}),
+            NOW,
+            Plan(
+                "update",
+                {"name": "a", "settings": {"userLabels": {"x": "1", "y": "2"}}},
+                {"name": "a", "settings": {"userLabels": {"x": "1"}}},
+                {"settings.userLabels": {"x": "1"}},
+                NOW,
+            ),
+            id="a map is exact",
+        ),
+        pytest.param(
+            settings(networks=[]),
+            {**NOW, "settings": {"networks": ["n"]}},
+            Plan(
+                "update",
+                {"name": "a", "settings": {"networks": ["n"]}},
+                {"name": "a", "settings": {"networks": []}},
+                {"settings.networks": []},
+                {**NOW, "settings": {"networks": ["n"]}},
+            ),
+            id="an empty list empties",
+        ),
+        pytest.param(
+            {"password": "secret"},
+            NOW,
+            Plan("none", {"name": "a"}, {"name": "a"}, {}, NOW),
+            id="a secret is not compared",
+        ),
+        pytest.param(
+            {"password": "secret"},
+            None,
+            Plan("create", {}, {"name": "a"}, {"name": "a", "password": "secret"}),
+            id="a secret is sent and not shown",
+        ),
+    ],
+)
+def test_a_plan(params: t.Any, current: t.Any, expected: Plan) -> None:
+    assert plan(Thing.fields, {"name": "a", "state": "present", **params}, current) == expected
+
+
+def test_a_secret_is_sent_again_if_that_is_asked() -> None:
+    todo = plan(Thing.fields, {"name": "a", "state": "present", "password": "zebra"}, NOW, resend={"password"})
+    assert todo.changes == {"password": "zebra"}
+    assert "zebra" not in str(todo.before) + str(todo.after)
+
+
+def test_a_key_goes_from_a_map_by_null_in_a_merge_patch() -> None:
+    params = {"name": "a", "state": "present", **settings(user_labels={"x": "2"})}
+    assert plan(Thing.fields, params, NOW, merge_patch=True).changes == {"settings.userLabels": {"x": "2", "y": None}}
+
+
+def test_an_immutable_difference_names_option_values_and_the_way_out() -> None:
+    with pytest.raises(GcpError, match=r"region cannot be changed from 'r' to 's'.*state: absent"):
+        plan(Thing.fields, {"name": "a", "state": "present", "region": "s"}, NOW)
+
+
+def test_what_is_missing_is_created_and_read(http: t.Any, run: t.Any) -> None:
+    http.will_answer(404).when("GET", URL, NOW).when("POST", ALL, {"name": "operations/1", "done": True})
+    result = run(Thing, name="a", password="secret", **settings(tier="small"))
+    assert result["changed"]
+    assert result["resource"] == NOW
+    assert http.writes == [("POST", ALL, {"name": "a", "settings": {"tier": "small"}, "password": "secret"}, {})]
+    assert "secret" not in str(result["diff"])
+
+
+def test_the_second_run_changes_nothing(http: t.Any, run: t.Any) -> None:
+    http.when("GET", URL, NOW)
+    assert not run(Thing, name="a", **settings(tier="small", user_labels={"y": 2, "x": 1}))["changed"]
+    assert http.writes == []
+
+
+def test_an_update_sends_what_differs_and_the_guards(http: t.Any, run: t.Any) -> None:
+    http.when("GET", URL, NOW, BIG).when("PATCH", URL, {})
+    result = run(Thing, name="a", **settings(tier="big"))
+    assert http.writes == [("PATCH", URL, {"settings": {"tier": "big", "version": "7"}}, {"ifGeneration": "3"})]
+    assert result["diff"]["before"]["settings"] == {"tier": "small"}
+    assert result["diff"]["after"]["settings"] == {"tier": "big"}
+    assert result["resource"] == BIG
+
+
+def test_an_update_may_name_its_fields(http: t.Any, run: t.Any) -> None:
+    http.when("GET", URL, NOW, BIG).when("PATCH", URL, {})
+    run(Masked, name="a", **settings(tier="big", user_labels={}))
+    assert http.writes[0].query["updateMask"] == "settings.tier,settings.userLabels"
+    assert http.writes[0].body["settings"]["userLabels"] == {}
+
+
+def test_a_create_may_carry_the_name_in_its_query(http: t.Any, run: t.Any) -> None:
+    http.will_answer(404).when("GET", URL, NOW).when("POST", ALL, {})
+    run(Masked, name="a")
+    assert http.writes[0].query == {"thingId": "a"}
+
+
+def test_a_resource_is_deleted(http: t.Any, run: t.Any) -> None:
+    http.when("GET", URL, NOW).when("DELETE", URL, {})
+    result = run(Thing, name="a", state="absent")
+    assert (result["changed"], result["resource"]) == (True, {})
+    assert http.writes == [("DELETE", URL, None, {})]
+
+
+def test_what_has_gone_meanwhile_is_deleted(http: t.Any, run: t.Any) -> None:
+    http.when("GET", URL, NOW)
+    assert run(Thing, name="a", state="absent")["changed"]
+
+
+def test_absent_with_a_refusal_is_an_error(http: t.Any, run: t.Any) -> None:
+    http.when("GET", URL, {"error": {"message": "no permission"}}, status_code=403)
+    with pytest.raises(GcpError, match="no permission"):
+        run(Thing, name="a", state="absent")
+
+
+@pytest.mark.parametrize(
+    ("current", "options", "resource"),
+    [
+        (None, settings(tier="small"), {"name": "a", "settings": {"tier": "small"}}),
+        (NOW, settings(tier="big"), BIG),
+        (NOW, {"state": "absent"}, {}),
+    ],
+)
+def test_check_mode_tells_the_same_and_writes_nothing(
+    http: t.Any, run: t.Any, current: t.Any, options: t.Any, resource: t.Any
+) -> None:
+    if current:
+        http.when("GET", URL, current)
+    predicted = run(Thing, True, name="a", **options)
+    assert predicted["resource"] == resource
+    assert http.writes == []
+    http.when("POST", ALL, {}).when("PATCH", URL, {}).when("DELETE", URL, {})
+    if not current:
+        http.will_answer(404)
+        http.when("GET", URL, NOW)
+    actual = run(Thing, name="a", **options)
+    assert (predicted["changed"], predicted["diff"]) == (actual["changed"], actual["diff"])
+
+
+def test_check_mode_takes_what_a_disabled_api_hides_as_absent(http: t.Any, make: t.Any) -> None:
+    from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import reconcile
+
+    details = [{"reason": "SERVICE_DISABLED"}]
+    http.when("GET", URL, {"error": {"message": "Things API is disabled", "details": details}}, status_code=403)
+    thing = make(Thing, name="a")
+    assert reconcile(thing, check_mode=True)["diff"]["after"] == {"name": "a"}
+    assert "things.googleapis.com is not enabled" in thing.warnings[0]
+    with pytest.raises(GcpError, match="gcp_project_service"):
+        reconcile(thing)
+
+
+@pytest.mark.parametrize("failure", [(503, {}), ReadTimeout("slow")])
+def test_a_create_that_was_received_is_not_repeated(http: t.Any, run: t.Any, failure: t.Any) -> None:
+    http.will_answer(404)
+    _ = http.will_raise(failure) if isinstance(failure, Exception) else http.will_answer(*failure)
+    http.when("GET", URL, NOW)
+    assert run(Thing, name="a")["changed"]
+    assert len(http.writes) == 1
+
+
+def test_a_create_that_was_not_received_is_repeated_after_looking(http: t.Any, run: t.Any) -> None:
+    http.will_answer(404).will_raise(ReadTimeout("slow")).will_answer(404).will_answer(200).will_answer(200, NOW)
+    assert run(Thing, name="a")["resource"] == NOW
+    assert [request.method for request in http.requests] == ["GET", "POST", "GET", "POST", "GET"]
+
+
+def test_a_create_that_comes_second_becomes_an_update(http: t.Any, run: t.Any) -> None:
+    exists = {"error": {"message": "The thing already exists", "status": "ALREADY_EXISTS"}}
+    http.will_answer(404).will_answer(409, exists).when("GET", URL, NOW, BIG).when("PATCH", URL, {})
+    run(Thing, name="a", **settings(tier="big"))
+    assert [request.method for request in http.writes] == ["POST", "PATCH"]
+
+
+def test_a_name_that_is_reserved_is_an_error_after_some_looks(http: t.Any, run: t.Any) -> None:
+    http.when("POST", ALL, {"error": {"message": "The thing already exists"}}, status_code=409)
+    with pytest.raises(GcpError, match="already exists"):
+        run(Thing, name="a")
+    assert 1 < len(http.writes) < 10
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(412, {"message": "no match"}), (409, {"message": "x", "status": "ABORTED"}), (400, {"message": "etag mismatch"})],
+)
+def test_a_change_by_somebody_else_leads_to_another_plan(http: t.Any, run: t.Any, status: int, error: t.Any) -> None:
+    later = {**NOW, "settings": {"tier": "small", "version": "8"}, "generation": "4"}
+    http.will_answer(200, NOW).will_answer(status, {"error": error})
+    http.when("GET", URL, later, BIG).when("PATCH", URL, {})
+    run(Thing, name="a", **settings(tier="big"))
+    assert http.writes[1].body["settings"]["version"] == "8"
+    assert http.writes[1].query == {"ifGeneration": "4"}
+
+
+def test_a_conflict_that_never_ends_is_an_error(http: t.Any, run: t.Any) -> None:
+    http.when("GET", URL, NOW).when("PATCH", URL, {"error": {"message": "no match"}}, status_code=412)
+    with pytest.raises(GcpError, match="no match"):
+        run(Thing, name="a", **settings(tier="big"))
+
+
+def test_an_operation_that_was_too_early_is_begun_again(http: t.Any, run: t.Any) -> None:
+    early = {"name": "operations/1", "done": True, "error": {"code": 9, "message": "The network is not ready"}}
+    http.will_answer(404).will_answer(200, early).will_answer(404).will_answer(200, {}).when("GET", URL, NOW)
+    assert run(Thing, name="a")["resource"] == NOW
+
+
+@pytest.mark.parametrize(("state", "left"), [("CREATING", NOW), ("DELETING", None)])
+def test_what_an_earlier_run_began_is_waited_for(http: t.Any, run: t.Any, state: str, left: t.Any) -> None:
+    begun = {**NOW, "state": state}
+    http.will_answer(200, begun).will_answer(200, begun)
+    _ = http.will_answer(200, left) if left else http.will_answer(404)
+    http.when("GET", URL, NOW).when("POST", ALL, {})
+    assert run(Thing, name="a")["changed"] is (left is None)
+
+
+def test_waiting_for_an_earlier_run_ends_with_the_deadline(http: t.Any, run: t.Any) -> None:
+    http.when("GET", URL, {**NOW, "state": "CREATING"})
+    with pytest.raises(GcpError, match=r"things/a is still CREATING after 1200 s"):
+        run(Thing, name="a")
+
+
+def test_wait_false_begins_and_does_not_wait(http: t.Any, run: t.Any) -> None:
+    begun = {**NOW, "state": "CREATING"}
+    http.will_answer(404).when("POST", ALL, {"name": "operations/1"}).when("GET", URL, begun)
+    result = run(Thing, name="a", wait=False)
+    assert (result["changed"], result["resource"]) == (True, begun)
+    again = run(Thing, name="a", wait=False, **settings(tier="big"))
+    assert (again["changed"], again["resource"]) == (False, begun)
+    assert len(http.writes) == 1
+
+
+def test_what_is_new_may_be_seen_late(http: t.Any, run: t.Any) -> None:
+    http.will_answer(404).will_answer(200).will_answer(404).will_answer(404).when("GET", URL, NOW)
+    assert run(Thing, name="a")["resource"] == NOW
+
+
+@pytest.mark.parametrize(
+    ("message", "option"),
+    [
+        ("Invalid value for field 'resource.settings.tier': 'huge'.", "settings.tier"),
+        ("Invalid value for field 'region': 'nowhere'. Unknown region.", "region, which is 'nowhere'"),
+        ("Invalid value for field 'resource.settings.networks[0]': 'x'", "settings.networks"),
+    ],
+)
+def test_an_error_about_a_field_names_the_option(http: t.Any, run: t.Any, message: str, option: str) -> None:
+    http.will_answer(404).will_answer(400, {"error": {"message": message}})
+    with pytest.raises(GcpError, match=f"Check the option {option}"):
+        run(Thing, name="a", region="nowhere", **settings(tier="huge"))
+
+
+def test_an_error_about_a_secret_does_not_tell_it(http: t.Any, run: t.Any) -> None:
+    http.will_answer(404).will_answer(400, {"error": {"message": "Invalid value for field 'password'"}})
+    with pytest.raises(GcpError, match=r"Check the option password\.") as caught:
+        run(Thing, name="a", password="s3cret")
+    assert "s3cret" not in str(caught.value)

@@ -1,0 +1,237 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError
+from ansible_collections.mlops.mlflow.plugins.modules.gcp_sql_instance import SqlInstance
+
+INSTANCES = "v1/projects/p/instances"
+ONE = f"{INSTANCES}/one"
+OPERATION = {"kind": "sql#operation", "name": "op", "targetProject": "p", "status": "DONE"}
+CURRENT: dict[str, t.Any] = {
+    "name": "one",
+    "state": "RUNNABLE",
+    "region": "europe-west1",
+    "databaseVersion": "POSTGRES_16",
+    "settings": {
+        "settingsVersion": "7",
+        "tier": "db-small",
+        "edition": "ENTERPRISE",
+        "dataDiskSizeGb": "10",
+        "storageAutoResize": True,
+        "userLabels": {"app": "mlflow", "old": "yes"},
+        "ipConfiguration": {
+            "ipv4Enabled": False,
+            "privateNetwork": "projects/p/global/networks/default",
+            "authorizedNetworks": [
+                {"kind": "sql#aclEntry", "name": "office", "value": "198.51.100.0/24"},
+                {"kind": "sql#aclEntry", "name": "", "value": "203.0.113.7"},
+            ],
+        },
+        "backupConfiguration": {"enabled": True, "startTime": "02:00", "kind": "sql#backupConfiguration"},
+        "databaseFlags": [{"name": "max_connections", "value": "100"}],
+    },
+}
+NEW: dict[str, t.Any] = {"name": "one", "database_version": "POSTGRES_16", "settings": {"tier": "db-small"}}
+
+
+def running(http: t.Any, **settings: t.Any) -> None:
+    """The instance is there."""
+    http.when("GET", ONE, CURRENT | {"settings": CURRENT["settings"] | settings})
+    http.when("PATCH", ONE, OPERATION)
+    http.when("DELETE", ONE, OPERATION)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sent"),
+    [
+        pytest.param({"tier": "db-small"}, None, id="the same tier"),
+        pytest.param({"tier": "db-big"}, {"tier": "db-big"}, id="another tier"),
+        pytest.param({"data_disk_size_gb": 10}, None, id="the size as a number"),
+        pytest.param({"data_disk_size_gb": 5}, None, id="a disk that has grown by itself"),
+        pytest.param({"data_disk_size_gb": 20}, {"dataDiskSizeGb": 20}, id="a larger disk"),
+        pytest.param({"availability_type": "ZONAL"}, None, id="a default that is not told"),
+        pytest.param({"user_labels": {"app": "mlflow"}}, {"userLabels": {"app": "mlflow", "old": None}}, id="labels"),
+        pytest.param({"ip_configuration": {"private_network": "default"}}, None, id="the network by its name"),
+        pytest.param(
+            {
+                "ip_configuration": {
+                    "private_network": "https://www.googleapis.com/compute/v1/projects/p/global/networks/default"
+                }
+            },
+            None,
+            id="the network by its URL",
+        ),
+        pytest.param(
+            {
+                "ip_configuration": {
+                    "authorized_networks": [
+                        {"value": "203.0.113.7/32"},
+                        {"name": "office", "value": "198.51.100.0/24"},
+                    ]
+                }
+            },
+            None,
+            id="networks in another order and form",
+        ),
+        pytest.param(
+            {"ip_configuration": {"authorized_networks": [{"name": "office", "value": "198.51.100.0/24"}]}},
+            {"ipConfiguration": {"authorizedNetworks": [{"name": "office", "value": "198.51.100.0/24"}]}},
+            id="one network less",
+        ),
+        pytest.param(
+            {"ip_configuration": {"authorized_networks": []}},
+            {"ipConfiguration": {"authorizedNetworks": []}},
+            id="no network",
+        ),
+        pytest.param(
+            {"backup_configuration": {"enabled": True, "point_in_time_recovery_enabled": True}},
+            {"backupConfiguration": {"pointInTimeRecoveryEnabled": True}},
+            id="one of two switches",
+        ),
+        pytest.param(
+            {"database_flags": [{"name": "max_connections", "value": "200"}]},
+            {"databaseFlags": [{"name": "max_connections", "value": "200"}]},
+            id="a flag",
+        ),
+    ],
+)
+def test_an_update_sends_what_differs_and_the_version_of_the_settings(
+    http: t.Any, run: t.Any, settings: t.Any, sent: t.Any
+) -> None:
+    running(http)
+    result = run(SqlInstance, name="one", settings=settings)
+    bodies = [request.body for request in http.writes]
+    assert bodies == ([{"settings": sent | {"settingsVersion": "7"}}] if sent else [])
+    assert result["changed"] is bool(sent)
+
+
+def test_a_disk_that_cannot_shrink_is_an_error(http: t.Any, run: t.Any) -> None:
+    running(http, storageAutoResize=False)
+    with pytest.raises(GcpError, match=r"settings.data_disk_size_gb cannot be changed from 10 to 5"):
+        run(SqlInstance, name="one", settings={"data_disk_size_gb": 5})
+
+
+def test_a_new_instance_is_awaited(http: t.Any, run: t.Any, clock: t.Any) -> None:
+    http.when("GET", ONE, {"error": {"code": 404}}, CURRENT)
+    http.table["GET", ONE][0].status_code = 404
+    http.when("POST", INSTANCES, OPERATION | {"status": "PENDING"})
+    http.when("GET", "v1/projects/p/operations/op", OPERATION | {"status": "RUNNING"}, OPERATION)
+    result = run(SqlInstance, **NEW)
+    assert result["changed"]
+    assert result["resource"] == CURRENT
+    assert [request.path for request in http.requests].count("v1/projects/p/operations/op") == 2
+
+
+def test_without_wait_it_is_only_started(http: t.Any, run: t.Any) -> None:
+    http.will_answer(404).will_answer(200, OPERATION | {"status": "PENDING"})
+    http.will_answer(200, {"name": "one", "state": "PENDING_CREATE"})
+    result = run(SqlInstance, wait=False, **NEW)
+    assert result["changed"]
+    assert result["resource"]["state"] == "PENDING_CREATE"
+    assert [request.method for request in http.requests] == ["GET", "POST", "GET"]
+
+
+def test_one_that_was_started_is_not_started_again(http: t.Any, run: t.Any) -> None:
+    http.when("GET", ONE, {"name": "one", "state": "PENDING_CREATE"})
+    assert not run(SqlInstance, wait=False, **NEW)["changed"]
+    assert http.writes == []
+
+
+def test_one_that_an_earlier_run_started_is_awaited(http: t.Any, run: t.Any, clock: t.Any) -> None:
+    http.when(
+        "GET", ONE, {"name": "one", "state": "PENDING_CREATE"}, {"name": "one", "state": "PENDING_CREATE"}, CURRENT
+    )
+    result = run(SqlInstance, **NEW)
+    assert not result["changed"]
+    assert result["resource"] == CURRENT
+    assert clock.time > 0
+
+
+def test_a_name_that_was_used_lately_is_told(http: t.Any, run: t.Any) -> None:
+    refusal = {
+        "error": {
+            "code": 409,
+            "message": "The Cloud SQL instance already exists.",
+            "errors": [{"reason": "instanceAlreadyExists"}],
+        }
+    }
+    http.when("POST", INSTANCES, refusal, status_code=409)
+    with pytest.raises(GcpError, match=r"for a week.*option name"):
+        run(SqlInstance, **NEW)
+
+
+def test_another_operation_of_the_instance_is_let_pass(http: t.Any, run: t.Any, clock: t.Any) -> None:
+    refusal = {
+        "error": {
+            "code": 409,
+            "message": "Operation failed because another operation was already in progress.",
+            "errors": [{"reason": "operationInProgress"}],
+        }
+    }
+    http.will_answer(200, CURRENT).will_answer(409, refusal).will_answer(409, refusal).will_answer(200, OPERATION)
+    http.will_answer(200, CURRENT)
+    assert run(SqlInstance, name="one", settings={"tier": "db-big"})["changed"]
+    assert [request.method for request in http.writes] == ["PATCH"] * 3
+
+
+def test_settings_that_somebody_else_changed_are_planned_again(http: t.Any, run: t.Any) -> None:
+    newer = CURRENT | {"settings": CURRENT["settings"] | {"settingsVersion": "8"}}
+    http.will_answer(200, CURRENT).will_answer(
+        412, {"error": {"code": 412, "message": "Condition does not match.", "errors": [{"reason": "staleData"}]}}
+    )
+    http.will_answer(200, newer).will_answer(200, OPERATION).will_answer(200, newer)
+    assert run(SqlInstance, name="one", settings={"tier": "db-big"})["changed"]
+    assert [request.body["settings"]["settingsVersion"] for request in http.writes] == ["7", "8"]
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_protected_instance_is_not_deleted(http: t.Any, run: t.Any, check_mode: bool) -> None:
+    running(http, deletionProtectionEnabled=True)
+    with pytest.raises(GcpError, match=r"settings\.deletion_protection_enabled to false"):
+        run(SqlInstance, check_mode, name="one", state="absent")
+    assert http.writes == []
+
+
+def test_an_instance_is_deleted(http: t.Any, run: t.Any) -> None:
+    http.will_answer(200, CURRENT).will_answer(200, OPERATION).will_answer(404)
+    assert run(SqlInstance, name="one", state="absent")["changed"]
+    assert [(request.method, request.path) for request in http.writes] == [("DELETE", ONE)]
+
+
+def test_an_instance_that_is_not_there_is_not_deleted(http: t.Any, run: t.Any) -> None:
+    assert not run(SqlInstance, name="one", state="absent")["changed"]
+
+
+def test_what_a_new_instance_needs_is_named(http: t.Any, run: t.Any) -> None:
+    with pytest.raises(GcpError, match=r"give database_version and settings\.tier too"):
+        run(SqlInstance, True, name="one")
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ({"state": "FAILED"}, "is FAILED"),
+        ({"state": "SUSPENDED", "suspensionReason": ["BILLING_ISSUE"]}, r"is SUSPENDED \(BILLING_ISSUE\)"),
+    ],
+)
+def test_an_instance_that_does_not_work_is_an_error(http: t.Any, run: t.Any, broken: t.Any, words: str) -> None:
+    http.when("GET", ONE, CURRENT | broken)
+    with pytest.raises(GcpError, match=words):
+        run(SqlInstance, **NEW)
+
+
+def test_the_major_version_stays(http: t.Any, run: t.Any) -> None:
+    running(http)
+    with pytest.raises(GcpError, match=r"database_version cannot be changed from 'POSTGRES_16' to 'POSTGRES_17'"):
+        run(SqlInstance, name="one", database_version="POSTGRES_17")
+
+
+def test_check_mode_shows_the_instance_and_makes_none(http: t.Any, run: t.Any) -> None:
+    result = run(SqlInstance, True, **NEW)
+    assert result["changed"]
+    assert result["resource"] == {"name": "one", "databaseVersion": "POSTGRES_16", "settings": {"tier": "db-small"}}
+    assert result["diff"] == {"before": {}, "after": result["resource"]}
+    assert http.writes == []
