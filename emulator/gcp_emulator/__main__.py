@@ -57,6 +57,12 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--proxy-port", type=int, default=absent, help="where the HTTPS proxy listens")
     up.add_argument("--metadata-port", type=int, default=absent, help="where the metadata server listens")
     up.add_argument("--operation-seconds", type=float, default=absent, help="how long an operation takes at least")
+    up.add_argument(
+        "--engine",
+        type=lambda text: Path(text).resolve(),
+        default=absent,
+        help="where a container engine of our own lives, if none runs here; several sandboxes may share it",
+    )
     commands.add_parser("down", parents=[shared], help="remove the sandbox and all that is in it")
     status = commands.add_parser("status", parents=[shared], help="say whether it runs, and what is in it")
     status.add_argument("--json", action="store_true", help="for programs")
@@ -78,6 +84,7 @@ def main() -> int:
             sys.stdout.write(daemon.exports(directory))
         elif command == "serve":
             logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+            logging.getLogger("uvicorn").setLevel(logging.WARNING)
             daemon.serve(directory)
         else:
             found = daemon.status(directory)

@@ -32,6 +32,11 @@ READY_SECONDS = 600
 STOP_SECONDS = 20
 # What cannot change as long as the sandbox lives.
 FIXED = ("name", "project", "subnet")
+# What a project's owner would count.
+RESOURCES = (
+    *("compute.instances", "compute.disks", "compute.addresses", "compute.firewalls", "connections", "sql.instances"),
+    *("sql.databases", "sql.users", "buckets", "serviceAccounts", "serviceAccountKeys", "secrets", "secretVersions"),
+)
 # All that a sandbox keeps in its directory, but for the engine, which takes itself away.
 CONTENTS = (
     *("state.db", "state.db-wal", "state.db-shm", "objects", "ca.pem", "ca-key.pem", "ca-bundle.pem", "server.pem"),
@@ -326,7 +331,7 @@ def _contents(directory: Path) -> Json:
         return {
             "instances": {key: value["status"] for key, value in store.items("compute.instances")},
             "databases": {key: value["state"] for key, value in store.items("sql.instances")},
-            "buckets": [key for key, _value in store.items("buckets")],
+            "resources": {kind: [key for key, _value in store.items(kind)] for kind in RESOURCES},
         }
     finally:
         store.close()
@@ -341,5 +346,5 @@ def describe(found: Json) -> str:
     lines += [f"  {name}: {found[name]}" for name in ("project", "proxy", "subnet", "log")]
     for kind in ("instances", "databases"):
         lines += [f"  {key}: {value}" for key, value in found.get(kind, {}).items()]
-    lines += [f"  gs://{bucket}" for bucket in found.get("buckets", [])]
+    lines += [f"  gs://{bucket}" for bucket in found.get("resources", {}).get("buckets", [])]
     return "\n".join(lines) + "\n"

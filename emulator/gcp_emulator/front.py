@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote
 
 import anyio
 import anyio.to_thread
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -40,6 +40,8 @@ _STORAGE_READ_SCOPES = (
         "https://www.googleapis.com/auth/cloud-platform.read-only",
     ),
 )
+# Scopes that no document names, and that Google's own libraries ask for to act for a service account.
+_FURTHER_SCOPES = dict.fromkeys(("iam", "iamcredentials"), ("https://www.googleapis.com/auth/iam",))
 _PROJECT_PARAMETERS = ("project", "projectsId", "projectId", "v1Id1", "resource")
 
 
@@ -85,12 +87,14 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         request = Request(scope, receive)
-        response = await self._respond(request)
+        host = request.headers.get("host", "").partition(":")[0].lower()
+        path: str = scope["raw_path"].partition(b"?")[0].decode("ascii")
+        response = await self._respond(request, host, path)
+        # Without the query, where signatures, tokens and the ids of uploads are.
+        LOG.info("%s %s%s: %d", request.method, host, path, response.status_code)
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Response:
-        host = request.headers.get("host", "").partition(":")[0].lower()
-        path: str = request.scope["raw_path"].partition(b"?")[0].decode("ascii")
+    async def _respond(self, request: Request, host: str, path: str) -> Response:
         api = self._api_name(host, path)
         try:
             if reply := await self._authorization_server(request, host, path):
@@ -109,6 +113,13 @@ class Front:
             return _json(status, body)
         except ApiError as error:
             return _json(error.code, error.body(api))
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except Exception:
+            if self.strict:
+                raise
+            LOG.exception("%s %s%s failed", request.method, host, path)
+            return _json(500, ApiError(500, "Internal error encountered.", "backendError").body(api))
 
     async def _authorization_server(self, request: Request, host: str, path: str) -> Response | None:
         form = {name: values[0] for name, values in parse_qs(request.url.query).items()}
@@ -192,20 +203,9 @@ class Front:
             identity.principal,
             message.headers,
         )
-        answer = self._handle(handler, call)
+        answer = handler(call)
         self._check_answer(route, answer)
         return (204, None) if answer is None else (200, answer)
-
-    def _handle(self, handler: t.Callable[[Call], Json | None], call: Call) -> Json | None:
-        try:
-            return handler(call)
-        except ApiError:
-            raise
-        except Exception as error:
-            if self.strict:
-                raise
-            LOG.exception("%s failed", call.method)
-            raise ApiError(500, "Internal error encountered.", "backendError") from error
 
     def _check_answer(self, route: Route, answer: Json | None) -> None:
         drift = route.api.check_response(route.method, answer)
@@ -223,7 +223,10 @@ class Front:
         if parts[0] == "projects" and len(parts) > 3 and parts[2] == "serviceAccounts":
             account = self._account(parts[3])
             if account:
-                resource = "/".join(["projects", account["projectId"], "serviceAccounts", account["email"], *parts[4:]])
+                parts[1], parts[3] = account["projectId"], account["email"]
+            elif parts[1] == "-":  # the address tells the project, even of an account that is not there
+                parts[1] = parts[3].rpartition("@")[2].removesuffix(".iam.gserviceaccount.com")
+            resource = "/".join(parts)
         return replace(route, path=path, resource=resource)
 
     def _with_project_id(self, value: str, bare: bool) -> str:
@@ -322,7 +325,7 @@ def _parse(raw: bytes, takes_body: bool) -> t.Any:
 
 
 def _check_scope(route: Route, identity: tokens.Identity) -> None:
-    needed = route.method.document.get("scopes", [])
+    needed = {*route.method.document.get("scopes", []), *_FURTHER_SCOPES.get(route.api.name, ())}
     if identity.scopes is not None and needed and not identity.scopes.intersection(needed):
         raise _narrow(f"{route.api.name}.googleapis.com", route.method.id)
 

@@ -27,8 +27,6 @@ WAIT_SECONDS = 3600
 RENEW_SECONDS = 300
 
 _ACCOUNT = re.compile(rf"{ROOT}/instance/service-accounts/(?P<account>[^/]+)/(?P<leaf>token|identity)")
-# These are words that a client composed; everything else in the tree is turned into the names of JSON.
-_VERBATIM = ("attributes", "service-accounts")
 
 
 class _NoSuchEntryError(Exception):
@@ -168,7 +166,7 @@ def tree(store: Store, path: str, instance: Json) -> Json:
     scheduling = instance.get("scheduling", {})
     return {
         "instance": {
-            "attributes": own,
+            "attributes": _Verbatim(own),
             "cpu-platform": instance.get("cpuPlatform", ""),
             "description": instance.get("description", ""),
             "disks": [_disk(index, disk) for index, disk in enumerate(instance.get("disks", []))],
@@ -190,7 +188,7 @@ def tree(store: Store, path: str, instance: Json) -> Json:
             "zone": f"projects/{number}/zones/{zone}",
         },
         "project": {
-            "attributes": {item["key"]: item.get("value", "") for item in common.get("items", [])},
+            "attributes": _Verbatim({item["key"]: item.get("value", "") for item in common.get("items", [])}),
             "numeric-project-id": int(number),
             "project-id": project,
         },
@@ -200,6 +198,10 @@ def tree(store: Store, path: str, instance: Json) -> Json:
 
 class _Leaf(list[str]):
     """A list that is a value, not a folder."""
+
+
+class _Verbatim(dict[str, t.Any]):
+    """A folder whose names are somebody's own words, which stay what they are in JSON."""
 
 
 def _disk(index: int, disk: Json) -> Json:
@@ -223,7 +225,7 @@ def _interface(nic: Json, number: str) -> Json:
 
 
 def _service_accounts(instance: Json) -> Json:
-    folders: Json = {}
+    folders = _Verbatim()
     for account in instance.get("serviceAccounts", []):
         folder = {"aliases": _Leaf(["default"]), "email": account["email"], "scopes": _Leaf(account.get("scopes", []))}
         folders |= {account["email"]: folder, "default": folder}
@@ -274,14 +276,14 @@ def _shallow(value: t.Any) -> t.Any:
     return value if _is_leaf(value) else [name if _is_leaf(item) else f"{name}/" for name, item in _entries(value)]
 
 
-def _jsonable(value: t.Any, verbatim: bool = False) -> t.Any:
+def _jsonable(value: t.Any) -> t.Any:
     """A subtree with the names that it has in JSON."""
     if _is_leaf(value):
         return value
     if isinstance(value, list):
         return [_jsonable(item) for item in value]
     return {
-        name if verbatim else re.sub(r"-(.)", lambda match: match[1].upper(), name): _jsonable(item, name in _VERBATIM)
+        name if isinstance(value, _Verbatim) else re.sub("-(.)", lambda match: match[1].upper(), name): _jsonable(item)
         for name, item in value.items()
     }
 

@@ -200,6 +200,7 @@ _EXCEPTIONS: dict[str, str | None] = {
     "sql.operations.get": "cloudsql.instances.get",
     "sql.operations.list": "cloudsql.instances.get",
     "sql.tiers.list": None,
+    "storage.projects.serviceAccount.get": "resourcemanager.projects.get",
     "storage.buckets.getStorageLayout": "storage.objects.list",
     # These need one permission on what is read and another on what is written: the service asks for both.
     "storage.objects.compose": None,

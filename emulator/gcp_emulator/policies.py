@@ -52,7 +52,8 @@ def write(store: Store, resource: str, policy: Json, public: bool = True) -> Jso
             )
         bindings = _merged(policy.get("bindings", []))
         for binding in bindings:
-            _check(store, binding, int(policy.get("version") or 1), public)
+            _check_role(binding.get("role", ""), resource)
+            _check_members(store, binding, int(policy.get("version") or 1), public)
         conditional = any("condition" in binding for binding in bindings)
         new = {"version": 3 if conditional else 1, "etag": accounts.new_etag(), "bindings": bindings}
         store.put("policies", resource, new)
@@ -93,11 +94,15 @@ def _merged(bindings: list[Json]) -> list[Json]:
     return [binding for binding in merged.values() if binding["members"]]
 
 
-def _check(store: Store, binding: Json, version: int, public: bool) -> None:
-    role = binding.get("role", "")
+def _check_role(role: str, resource: str) -> None:
     match = _ROLE.fullmatch(role)
-    if match is None or (match["service"] in permissions.COMPLETE_SERVICES and role not in permissions.ROLES):
+    unknown = match is None or (match["service"] in permissions.COMPLETE_SERVICES and role not in permissions.ROLES)
+    # The roles that stand for a bucket's access lists are given on buckets alone.
+    if unknown or (role.startswith("roles/storage.legacy") and not resource.startswith("b/")):
         raise ApiError(400, f"Role {role} is not supported for this resource.", "badRequest")
+
+
+def _check_members(store: Store, binding: Json, version: int, public: bool) -> None:
     if "condition" in binding and version < 3:
         raise ApiError(400, "Policies with conditional bindings must specify version 3.", "badRequest")
     for member in binding["members"]:

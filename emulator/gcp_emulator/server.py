@@ -80,6 +80,7 @@ def _listener(app: ASGIApp, **options: t.Any) -> _Listener:
             ws="none",
             lifespan="off",
             log_config=None,
+            access_log=False,  # signed URLs and addresses of uploads are credentials
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -118,9 +119,6 @@ class Server:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
         asyncio.run(self._serve())
-        logging.shutdown()
-        # Operations that are under way are resumed at the next start; waiting for their threads is of no use.
-        os._exit(0)
 
     async def _serve(self) -> None:
         settings = self.settings
@@ -141,8 +139,12 @@ class Server:
         done, _pending = await asyncio.wait([waiting, *servers], return_when=asyncio.FIRST_COMPLETED)
         for task in done - {waiting}:
             task.result()
-        self.cloud.operations.stop()
         listening.close()
+        self.cloud.operations.stop()
+        logging.shutdown()
+        # Operations that are under way are resumed at the next start. To wait for their threads, and for clients that
+        # wait for them, is of no use.
+        os._exit(0)
 
     def _wake(self) -> None:
         """Bring everything back that ran before, then go on with what was not done."""

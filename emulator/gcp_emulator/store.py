@@ -56,5 +56,6 @@ class Store:
             yield key, json.loads(value)
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._database.close()
+        """Let go of the file, once nobody is in the middle of a statement: SQLite would crash the process."""
+        with self.lock:
+            self._database.close()

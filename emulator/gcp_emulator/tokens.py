@@ -86,7 +86,9 @@ def _of_token(store: Store, token: str) -> Identity | None:
     known = store.get("tokens", token)
     if known is not None and not known.get("refresh"):
         scopes = frozenset(known["scopes"]) if "scopes" in known else None
-        return Identity(known["principal"], scopes) if known["expires"] > time.time() else None
+        disabled = (store.get("serviceAccounts", known["principal"]) or {}).get("disabled", False)
+        alive = known["expires"] > time.time() and not disabled
+        return Identity(known["principal"], scopes) if alive else None
     if token.count(".") == 2:  # a service account may sign its own token, without asking for one
         try:
             claims = verify(store, token)
@@ -237,7 +239,7 @@ def unique_id(store: Store, principal: str) -> str:
 # -- identity tokens ---------------------------------------------------------------------------------------------
 
 
-def identity_token(store: Store, principal: str, audience: str, further: Json | None = None) -> str:
+def identity_token(store: Store, principal: str, audience: str, further: Json | None = None, email: bool = True) -> str:
     """An identity token, signed by the sandbox's own Google, whose certificate is at ``/oauth2/v1/certs``."""
     key, document = _signing_key(store)
     number, now = unique_id(store, principal), int(time.time())
@@ -246,11 +248,10 @@ def identity_token(store: Store, principal: str, audience: str, further: Json | 
         "aud": audience,
         "azp": number,
         "sub": number,
-        "email": principal,
-        "email_verified": True,
         "iat": now,
         "exp": now + 3600,
     }
+    claims |= {"email": principal, "email_verified": True} if email else {}
     signer = crypt.RSASigner.from_string(document["privateKey"], key)
     return str(jwt.encode(signer, claims | (further or {})).decode())
 

@@ -62,7 +62,7 @@ resource:
     displayName: MLflow tracking server
 """
 
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import Json
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.iam import account_email, refuse_foreign
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
@@ -93,6 +93,12 @@ class IamServiceAccount(Resource):
     def update(self, plan: Plan) -> Json:
         """Change the words about the account."""
         return self.request("PATCH", self.url, {"serviceAccount": plan.body, "updateMask": ",".join(plan.mask)})
+
+    def explain(self, error: GcpError) -> GcpError:
+        """Say which option makes an ID that cannot be."""
+        if error.status == 400 and "account ID" in error.message:
+            error.note("Check the option name.")
+        return super().explain(error)
 
 
 def main() -> None:

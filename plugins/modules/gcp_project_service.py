@@ -68,7 +68,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Fie
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, Resource
 
-READ_AT_ONCE, ENABLE_AT_ONCE = 30, 20  # limits of the API
+READ_AT_ONCE = 30  # limits of the API
+ENABLE_AT_ONCE = 20
 
 
 class ProjectService(Resource):

@@ -59,18 +59,14 @@ resource:
   sample: {name: mlflow, instance: mlflow, project: my-project, charset: UTF8, collation: en_US.UTF8}
 """
 
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import Json
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.references import name_of
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Resource
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import Session
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.sql import SqlPart
 
 
-class SqlDatabase(Resource):
+class SqlDatabase(SqlPart):
     """A database of a Cloud SQL instance."""
 
-    service = "sqladmin"
     collection = "v1/projects/{project}/instances/{instance}/databases"
     fields = {
         "instance": Field(url_only=True, required=True, type="raw"),
@@ -78,9 +74,6 @@ class SqlDatabase(Resource):
         "charset": Field(immutable=True, canonical=str.upper),
         "collation": Field(immutable=True),
     }
-
-    def __init__(self, session: Session, params: Json) -> None:
-        super().__init__(session, params | {"instance": name_of(params["instance"])})
 
 
 def main() -> None:

@@ -152,7 +152,7 @@ options:
       deletion_protection_enabled:
         description:
           - Whether the instance refuses to be deleted.
-          - O(state=absent) does not switch it off. Set it to V(false) in a task of its own first.
+          - To delete a protected instance, set it to V(false) in the task that has O(state=absent).
         type: bool
       maintenance_window:
         description: When Cloud SQL may restart the instance for maintenance.
@@ -255,18 +255,13 @@ EXAMPLES = r"""
     settings:
       activation_policy: NEVER
 
-- name: Switch the protection off, so that the instance can be deleted
-  mlops.mlflow.gcp_sql_instance:
-    project: my-project
-    name: mlflow
-    settings:
-      deletion_protection_enabled: false
-
-- name: Delete an instance with all its databases
+- name: Delete an instance with all its databases, although it is protected
   mlops.mlflow.gcp_sql_instance:
     project: my-project
     name: mlflow
     state: absent
+    settings:
+      deletion_protection_enabled: false
 """
 
 RETURN = r"""
@@ -285,10 +280,9 @@ resource:
     settings: {tier: db-custom-1-3840, settingsVersion: '1'}
 """
 
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, dig, merge, network_range
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, network_range
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, Resource
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.sql import SqlInstanceResource
 
 IP_CONFIGURATION = {
     "ipv4_enabled": Field(type="bool"),
@@ -347,15 +341,9 @@ SETTINGS = {
 }
 
 
-class SqlInstance(Resource):
-    """A Cloud SQL instance; nearly all that can be changed is in its settings, which have a version."""
+class SqlInstance(SqlInstanceResource):
+    """What the options are; how they are planned is in the base."""
 
-    service = "sqladmin"
-    collection = "v1/projects/{project}/instances"
-    guard_body = "settings.settingsVersion"
-    state_path = "state"
-    pending = frozenset({"PENDING_CREATE"})
-    leaving = frozenset({"PENDING_DELETE"})
     fields = {
         "name": Field(required=True),
         "region": Field(immutable=True),
@@ -363,63 +351,6 @@ class SqlInstance(Resource):
         "settings": Field(type="dict", options=SETTINGS),
         "wait": Field(local=True, type="bool", default=True),
     }
-
-    def plan(self, current: Json | None) -> Plan:
-        """Refuse what cannot end well before anything is sent, and leave a disk alone that has grown by itself."""
-        if current is None:
-            self.refuse_incomplete()
-        elif self.params["state"] == "absent":
-            self.refuse_protected(current)
-        else:
-            self.refuse_broken(current)
-            self.accept_grown_disk(current)
-        return super().plan(current)
-
-    def refuse_incomplete(self) -> None:
-        """Name what is needed to create an instance."""
-        needed = {option: dig(self.params, option) for option in ("database_version", "settings.tier")}
-        missing = [option for option, value in needed.items() if not value]
-        if missing and self.params["state"] == "present":
-            raise GcpError(f"{self.title} does not exist. To create it, give {' and '.join(missing)} too.")
-
-    def refuse_protected(self, current: Json) -> None:
-        """Say how a protected instance is deleted."""
-        if dig(current, "settings.deletionProtectionEnabled"):
-            raise GcpError(
-                f"{self.title} is protected against deletion. Set settings.deletion_protection_enabled to false in a "
-                "task with state=present first, and delete it then."
-            )
-
-    def refuse_broken(self, current: Json) -> None:
-        """Say that an instance will not work, whatever its settings are."""
-        if current.get("state") in {"FAILED", "SUSPENDED"}:
-            reasons = ", ".join(current.get("suspensionReason", [])) or "see its operations in the Cloud console"
-            raise GcpError(
-                f"{self.title} is {current['state']} ({reasons}). Repair it, or delete it with state=absent and create "
-                "it under another name."
-            )
-
-    def accept_grown_disk(self, current: Json) -> None:
-        """A disk that is larger than asked has grown by itself, or cannot be had smaller."""
-        wanted, there = dig(self.params, "settings.data_disk_size_gb"), dig(current, "settings.dataDiskSizeGb")
-        if wanted is None or int(there or 0) <= wanted:
-            return
-        grows = dig(self.params, "settings.storage_auto_resize")
-        if not (dig(current, "settings.storageAutoResize") is not False if grows is None else grows):
-            raise GcpError(
-                f"settings.data_disk_size_gb cannot be changed from {there} to {wanted}: a disk of Cloud SQL cannot "
-                "shrink. Give the size that it has, or leave the option out."
-            )
-        self.params = merge(self.params, {"settings": {"data_disk_size_gb": None}})
-
-    def explain(self, error: GcpError) -> GcpError:
-        """Tell a name that cannot be had from a name that is taken."""
-        if error.already_exists:
-            error.note(
-                f"Cloud SQL keeps the name of a deleted instance for a week. If {self.title} was deleted lately, or is "
-                "somebody else's, choose another name (option name)."
-            )
-        return super().explain(error)
 
 
 def main() -> None:

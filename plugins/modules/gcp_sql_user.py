@@ -17,6 +17,12 @@ author:
 extends_documentation_fragment:
   - mlops.mlflow.gcp
   - mlops.mlflow.resource
+attributes:
+  idempotent:
+    description: A second run with the same options changes nothing.
+    support: partial
+    details:
+      - With O(update_password=always) each run sets the password.
 options:
   instance:
     description:
@@ -97,15 +103,13 @@ import typing as t
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.references import name_of
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, Resource
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import Session
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.sql import SqlPart
 
 
-class SqlUser(Resource):
+class SqlUser(SqlPart):
     """A user of a Cloud SQL instance: the API names it in the query, for its name may hold what a path may not."""
 
-    service = "sqladmin"
     collection = "v1/projects/{project}/instances/{instance}/users"
     fields = {
         "instance": Field(url_only=True, required=True, type="raw"),
@@ -119,9 +123,6 @@ class SqlUser(Resource):
         "password": Field(write_only=True, no_log=True),
         "update_password": Field(local=True, choices=["on_create", "always"], default="on_create", no_log=False),
     }
-
-    def __init__(self, session: Session, params: Json) -> None:
-        super().__init__(session, params | {"instance": name_of(params["instance"])})
 
     def read(self) -> Json | None:
         """The user, out of the list of all users."""

@@ -259,7 +259,7 @@ class StorageBucket(Resource):
 
     def explain(self, error: GcpError) -> GcpError:
         """Say that the bucket may be somebody else's."""
-        if error.url in {self.url, self.parent} and (error.status == 403 or error.already_exists):
+        if (error.url == self.url and error.status == 403) or (error.url == self.parent and error.already_exists):
             error.note(
                 "Buckets of all of Google Cloud share their names: this one may be somebody else's (option name)."
             )

@@ -109,6 +109,7 @@ class StorageBucketIamMember(PolicyMember):
     service = "storage"
     collection = "storage/v1/b/{bucket}"
     item = "iam"
+    holder = "bucket"
     fields = {"bucket": Field(url_only=True, required=True, type="raw"), **PolicyMember.fields}
 
     def __init__(self, session: Session, params: Json) -> None:

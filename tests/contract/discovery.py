@@ -156,7 +156,7 @@ def split(url: str) -> tuple[Document, str, list[str]]:
     """A URL's document, its path as the document's templates have it, and the names of its query parameters."""
     parts = urlsplit(url)
     assert parts.scheme == "https", url
-    api, _, domain = (parts.hostname or "").partition(".")
+    api, _dot, domain = (parts.hostname or "").partition(".")
     assert domain == "googleapis.com", url
     version = re.search(r"(?:^|/)(v\d\w*)/", parts.path)
     assert version, url

@@ -176,6 +176,24 @@ def test_each_request_is_one_that_the_documents_know(kind: type[Resource], tmp_p
     assert google.complaints == []
 
 
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        pytest.param({"colour": Field()}, "colour: there is no colour in colour", id="an unknown field"),
+        pytest.param({"settings": Field("settings.colour")}, "no colour in settings.colour", id="an unknown path"),
+        pytest.param({"create_time": Field()}, "createTime is output-only", id="an output"),
+        pytest.param(
+            {"settings": Field(type="dict", options={"edition": Field(choices=["BEST"])})},
+            "settings.edition: ['BEST'] are not among the values",
+            id="an unknown choice of a suboption",
+        ),
+    ],
+)
+def test_the_documents_disagree(fields: dict[str, Field], complaint: str) -> None:
+    sql = document("sqladmin", "v1")
+    assert complaint in "\n".join(disagreements(sql, sql.content["schemas"]["DatabaseInstance"], fields))
+
+
 BUCKET = "https://storage.googleapis.com/storage/v1/b/a-bucket"
 INSTANCE = "https://sqladmin.googleapis.com/v1/projects/my-project/instances/an-instance"
 

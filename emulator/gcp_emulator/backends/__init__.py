@@ -87,12 +87,12 @@ class DatabaseServer:
         return f"projects/{self.project}/instances/{self.name}"
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """What PostgreSQL refuses, in its own words, such as ``role "x" cannot be dropped because ...``."""
 
 
 class Databases(t.Protocol):
-    """PostgreSQL servers. Every verb is idempotent and returns when it is done; what a server refuses is ``Refused``."""
+    """PostgreSQL servers. Every verb is idempotent and returns when it is done; a refusal is a RefusedError."""
 
     def start(self, server: DatabaseServer) -> None:
         """Make the server if it is not there, bring its address and flags in line, and wait until it answers."""

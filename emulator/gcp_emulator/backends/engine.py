@@ -84,18 +84,29 @@ def host_ranges(routes: str) -> dict[ipaddress.IPv4Network, str]:
     return ranges
 
 
-def docker_rules(listing: str) -> tuple[list[list[str]], list[str]]:
+def docker_rules(listing: str, others: t.Collection[str] = ()) -> tuple[list[list[str]], list[str]]:
     """What a daemon left in a table: the rules that jump to its chains, as arguments of ``-D``, and its chains.
 
     :param listing: what ``iptables -t TABLE -S`` prints.
+    :param others: chains that were there before it.
     """
     words = [line.split() for line in listing.splitlines()]
-    chains = [line[1] for line in words if line[0] == "-N" and line[1].startswith("DOCKER")]
+    chains = [line[1] for line in words if line[0] == "-N" and line[1].startswith("DOCKER") and line[1] not in others]
     jumps = [line[1:] for line in words if line[0] == "-A" and line[1] not in chains and line[-1] in chains]
     return jumps, chains
 
 
-def _as_root(*command: str) -> list[str]:
+def can_be_root() -> bool:
+    """Whether this user is root, or becomes it without a password."""
+    if os.geteuid() == 0:
+        return True
+    with contextlib.suppress(FileNotFoundError):
+        return subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0
+    return False
+
+
+def as_root(*command: str) -> list[str]:
+    """A command as root runs it."""
     return list(command) if os.geteuid() == 0 else ["sudo", "-n", *command]
 
 
@@ -103,7 +114,7 @@ def _run(*command: str) -> str:
     """Run as root; what it prints, and nothing where it fails."""
     environment = os.environ | {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C"}
     with contextlib.suppress(FileNotFoundError):
-        return subprocess.run(_as_root(*command), capture_output=True, text=True, env=environment, check=False).stdout
+        return subprocess.run(as_root(*command), capture_output=True, text=True, env=environment, check=False).stdout
     return ""
 
 
@@ -246,7 +257,7 @@ class Engine:
             raise EngineError(
                 "No container engine answers and none is installed: run scripts/system-packages.sh, or install Docker."
             )
-        if os.geteuid() != 0 and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode:
+        if not can_be_root():
             raise EngineError(
                 "No container engine answers, and starting one takes root: run as root, allow sudo without a password, "
                 "or start Docker yourself."
@@ -285,7 +296,7 @@ class Engine:
         log = self.directory / "dockerd.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
-                _as_root(str(daemon), "--config-file", str(config)),
+                as_root(str(daemon), "--config-file", str(config)),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -344,14 +355,15 @@ class Engine:
         file = self.directory / "host.json"
         if file.exists():
             return
-        policies = {}
+        policies, chains = {}, {}
         for firewall in FIREWALLS:
             rules = _run(firewall, "-S", "FORWARD").splitlines()
             policies[firewall] = rules[0].split()[2] if rules else None
+            chains[firewall] = {table: docker_rules(_run(firewall, "-t", table, "-S"))[1] for table in TABLES}
         record = {
             "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text().strip(),
             "policies": policies,
-            "chains": any(docker_rules(_run("iptables", "-t", table, "-S"))[1] for table in TABLES),
+            "chains": chains,
             "traces": [path for path in TRACES if not Path(path).exists()],
         }
         file.write_text(json.dumps(record, indent=2))
@@ -361,26 +373,25 @@ class Engine:
         if not file.exists():
             return
         before = json.loads(file.read_text())
-        if not before["chains"]:
-            for firewall, policy in before["policies"].items():
-                self._remove_chains(firewall)
-                if policy:
-                    _run(firewall, "-P", "FORWARD", policy)
-            _run("sysctl", "-q", "-w", f"net.ipv4.ip_forward={before['forwarding']}")
+        for firewall, policy in before["policies"].items():
+            for table in TABLES:
+                self._remove_chains(firewall, table, before["chains"][firewall][table])
+            if policy:
+                _run(firewall, "-P", "FORWARD", policy)
+        _run("sysctl", "-q", "-w", f"net.ipv4.ip_forward={before['forwarding']}")
         for group in Path("/sys/fs/cgroup").glob(f"**/{self._cgroup}"):
             _run("find", str(group), "-depth", "-type", "d", "-exec", "rmdir", "{}", ";")
         for path in before["traces"]:
-            _run("rm" if Path(path).is_file() else "rmdir", path)
+            _run("rm", "--dir", path)  # a folder that somebody else uses by now is not empty
 
     @staticmethod
-    def _remove_chains(firewall: str) -> None:
-        for table in TABLES:
-            jumps, chains = docker_rules(_run(firewall, "-t", table, "-S"))
-            for jump in jumps:
-                _run(firewall, "-t", table, "-D", *jump)
-            for flag in ("-F", "-X"):
-                for chain in chains:
-                    _run(firewall, "-t", table, flag, chain)
+    def _remove_chains(firewall: str, table: str, others: list[str]) -> None:
+        jumps, chains = docker_rules(_run(firewall, "-t", table, "-S"), others)
+        for jump in jumps:
+            _run(firewall, "-t", table, "-D", *jump)
+        for flag in ("-F", "-X"):
+            for chain in chains:
+                _run(firewall, "-t", table, flag, chain)
 
     # --- the network that plays the Internet ---
 

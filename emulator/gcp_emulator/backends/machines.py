@@ -76,6 +76,7 @@ class DockerMachines:
             segment=machine.network,
             hostname=machine.name,
             hosts={
+                machine.name: machine.internal_ip,
                 f"{machine.name}.{machine.zone}.c.{machine.project}.internal": machine.internal_ip,
                 "metadata.google.internal": METADATA_ADDRESS,
                 "metadata": METADATA_ADDRESS,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 from dataclasses import dataclass
+from pathlib import Path
 
 from gcp_emulator.backends import FirewallRule
 from gcp_emulator.settings import Settings
@@ -40,6 +41,13 @@ def mac_address(internal_ip: str) -> str:
     That it is always the same spares the neighbours a wrong memory when an address moves to another pod.
     """
     return "42:01:" + ":".join(f"{byte:02x}" for byte in ipaddress.IPv4Address(internal_ip).packed)
+
+
+def nameservers(file: Path = Path("/etc/resolv.conf")) -> list[str]:
+    """The IPv4 name servers of this machine, which the engine's resolver asks from within a pod."""
+    lines = [line.split() for line in file.read_text().splitlines()] if file.exists() else []
+    found = [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver" and ":" not in words[1]]
+    return [address for address in found if not ipaddress.ip_address(address).is_loopback]
 
 
 def _ports(ports: t.Iterable[str]) -> str:
@@ -142,4 +150,6 @@ def setup_script(network: PodNetwork, settings: Settings) -> str:
         parts.append(f'ip route replace {METADATA_ADDRESS} dev "$internet"')
     if network.external_ip:
         parts.append(f'ip route replace default via {settings.address} dev "$internet" src {network.external_ip}')
+        # a name server may have an address that the VPC's ranges cover
+        parts += [f'ip route replace {ns} via {settings.address} dev "$internet"' for ns in nameservers()]
     return "\n".join(parts) + "\n"

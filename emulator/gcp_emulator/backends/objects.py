@@ -22,7 +22,8 @@ class DiskObjects:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._incoming = directory / "incoming"
-        self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._incoming.mkdir(exist_ok=True)
         for leftover in self._incoming.iterdir():
             leftover.unlink()
 

@@ -69,17 +69,25 @@ class Pods:
         :param hosts: further names for its ``/etc/hosts``, with their addresses.
         """
         net = self.find(path, NET_ROLE) or self._create(path, name, network, segment, hostname, hosts or {})
-        if net.status != "running":
-            self._connect(net, network, segment)
-            self._write(net, network)
-            net.start()
         self.configure(net, network, segment)
         return net
 
     def configure(self, net: Container, network: PodNetwork, segment: str | None) -> None:
-        """Bring the network of a running pod in line."""
-        self._connect(net, network, segment)
-        self._write(net, network)
+        """Bring the network of a pod in line, and start it if it is not running.
+
+        :raises ApiError: another pod has the external address.
+        """
+        try:
+            self._connect(net, network, segment)
+            net.put_archive("/", archive(SCRIPT, setup_script(network, self.engine.settings).encode()))
+            if net.status != "running":
+                net.start()
+        except APIError as error:
+            if network.external_ip and "already in use" in str(error.explanation):
+                message = f"The external address {network.external_ip} is already in use."
+                raise ApiError(400, message, "externalIpAddressInUse") from error
+            raise
+        # it runs at the start of the pod too: this waits for its end
         code, output = run(net, "flock", SCRIPT, "sh", SCRIPT)
         if code:
             raise EngineError(f"The network of {net.name} cannot be set up: {output}")
@@ -137,10 +145,6 @@ class Pods:
                 ),
             )
 
-    def _write(self, net: Container, network: PodNetwork) -> None:
-        script = setup_script(network, self.engine.settings)
-        net.put_archive("/", archive(SCRIPT, script.encode()))
-
     def _connect(self, net: Container, network: PodNetwork, segment: str | None) -> None:
         """Connect the container to the engine's networks as it must be."""
         net.reload()
@@ -156,10 +160,7 @@ class Pods:
         between = client.networks.get(internet)
         if internet in endpoints:
             between.disconnect(net)
-        try:
-            between.connect(net, ipv4_address=network.external_ip)
-        except APIError as error:
-            raise ApiError(400, f"External address {network.external_ip}: {error.explanation}", "invalid") from error
+        between.connect(net, ipv4_address=network.external_ip)
 
     # --- segments ---
 

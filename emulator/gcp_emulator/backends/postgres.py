@@ -16,7 +16,7 @@ from docker.models.containers import Container
 from docker.types import LogConfig
 from docker.utils.socket import frames_iter
 
-from gcp_emulator.backends import DatabaseServer, FirewallRule, Refused
+from gcp_emulator.backends import DatabaseServer, FirewallRule, RefusedError
 from gcp_emulator.backends.engine import LABEL, Engine
 from gcp_emulator.backends.images import POSTGRES, Images
 from gcp_emulator.backends.network import PodNetwork
@@ -49,7 +49,7 @@ CREATE DATABASE {ADMINISTRATOR};
 def literal(value: str) -> str:
     """A value as an SQL literal, whatever characters it has.
 
-    :raises Refused: it has a zero character, which PostgreSQL takes nowhere.
+    :raises RefusedError: it has a zero character, which PostgreSQL takes nowhere.
     """
     # with E'' the meaning does not depend on standard_conforming_strings
     return "E'" + _storable(value).replace("\\", "\\\\").replace("'", "''") + "'"
@@ -58,14 +58,14 @@ def literal(value: str) -> str:
 def identifier(name: str) -> str:
     """A name as an SQL identifier.
 
-    :raises Refused: it has a zero character.
+    :raises RefusedError: it has a zero character.
     """
     return '"' + _storable(name).replace('"', '""') + '"'
 
 
 def _storable(text: str) -> str:
     if "\0" in text:
-        raise Refused('invalid byte sequence for encoding "UTF8": 0x00')
+        raise RefusedError('invalid byte sequence for encoding "UTF8": 0x00')
     return text
 
 
@@ -252,7 +252,7 @@ class PostgresServers:
         """Run statements as the administrator; they go in by the standard input, never by an argument.
 
         :returns: what a query answered.
-        :raises Refused: the server refused a statement.
+        :raises RefusedError: the server refused a statement.
         :raises ApiError: it does not run, or is not there.
         """
         container = self._pods.find(path, ROLE)
@@ -273,5 +273,5 @@ class PostgresServers:
         finally:
             stream.close()
         if api.exec_inspect(execution)["ExitCode"]:
-            raise Refused(worded(output[2].decode(errors="replace")))
+            raise RefusedError(worded(output[2].decode(errors="replace")))
         return output[1].decode()

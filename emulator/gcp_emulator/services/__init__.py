@@ -3,31 +3,26 @@
 
 from __future__ import annotations
 
-import importlib
-
 from gcp_emulator.services.base import Service
 from gcp_emulator.services.cloudresourcemanager import ResourceManager
+from gcp_emulator.services.compute import Compute
 from gcp_emulator.services.iam import Iam
 from gcp_emulator.services.iamcredentials import IamCredentials
+from gcp_emulator.services.secretmanager import SecretManager
+from gcp_emulator.services.servicenetworking import ServiceNetworking
 from gcp_emulator.services.serviceusage import ServiceUsage
+from gcp_emulator.services.sqladmin import SqlAdmin
+from gcp_emulator.services.storage import Storage
 
-_OTHERS = {
-    "compute": "Compute",
-    "sqladmin": "SqlAdmin",
-    "storage": "Storage",
-    "servicenetworking": "ServiceNetworking",
-    "secretmanager": "SecretManager",
-}
-
-
-def _rest() -> tuple[type[Service], ...]:
-    found = []
-    for module, name in _OTHERS.items():
-        try:
-            found.append(getattr(importlib.import_module(f"gcp_emulator.services.{module}"), name))
-        except (ImportError, AttributeError):
-            continue
-    return tuple(found)
-
-
-ALL: tuple[type[Service], ...] = (Iam, IamCredentials, ResourceManager, ServiceUsage, *_rest())
+# In the order in which they wake: networks and machines before the databases that are reached over them.
+ALL: tuple[type[Service], ...] = (
+    Compute,
+    ServiceNetworking,
+    SqlAdmin,
+    Storage,
+    SecretManager,
+    Iam,
+    IamCredentials,
+    ResourceManager,
+    ServiceUsage,
+)

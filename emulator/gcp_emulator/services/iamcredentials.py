@@ -42,9 +42,10 @@ class IamCredentials(Service):
     def generate_id_token(self, call: Call) -> Json:
         """An identity token of the account."""
         account = self._account(call)
+        email = bool(call.body.get("includeEmail"))
         if not call.body.get("audience"):
             raise ApiError(400, "Request contains an invalid argument: an audience is required.", "badRequest")
-        return {"token": tokens.identity_token(self.store, account["email"], call.body["audience"])}
+        return {"token": tokens.identity_token(self.store, account["email"], call.body["audience"], email=email)}
 
     @handles("iamcredentials.projects.serviceAccounts.signBlob")
     def sign_blob(self, call: Call) -> Json:

@@ -17,17 +17,9 @@ from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.services.base import Call, Service, handles
 
 SECRETS, VERSIONS = "secrets", "secretVersions"
-MUTABLE = (
-    "annotations",
-    "etag",
-    "expireTime",
-    "labels",
-    "rotation",
-    "topics",
-    "ttl",
-    "versionAliases",
-    "versionDestroyTtl",
-)
+MUTABLE = ("annotations", "labels", "versionAliases")
+# What the API has and the sandbox does not: to take it and do nothing would be a lie.
+UNSUPPORTED = ("customerManagedEncryption", "expireTime", "rotation", "tags", "topics", "ttl", "versionDestroyTtl")
 PAGE_LIMIT = 25000
 PAYLOAD_LIMIT = 64 * 1024
 API = "secretmanager.projects.secrets"
@@ -51,7 +43,8 @@ class SecretManager(Service):
         with self.store.lock:
             if self.store.get(SECRETS, key):
                 raise ApiError(409, f"Secret [{self._full(key)}] already exists.", "alreadyExists")
-            secret = {field: call.body[field] for field in MUTABLE if call.body.get(field) and field != "etag"}
+            _refuse_unsupported(field for field in call.body if call.body[field])
+            secret: Json = {field: call.body[field] for field in MUTABLE if call.body.get(field)}
             _check_labels(secret)
             secret |= {
                 "name": self._full(key),
@@ -80,6 +73,7 @@ class SecretManager(Service):
     def patch(self, call: Call) -> Json:
         """Change the fields that the mask names; maps are replaced as a whole."""
         mask = [_camel(field) for field in call.first("updateMask").split(",") if field]
+        _refuse_unsupported(mask)
         wrong = [field for field in mask if field.split(".")[0] not in MUTABLE]
         if not mask or wrong:
             raise _invalid(
@@ -242,6 +236,12 @@ class SecretManager(Service):
         for alias, number in secret.get("versionAliases", {}).items():
             if self.store.get(VERSIONS, f"{key}/versions/{number}") is None:
                 raise _invalid(f"Version [{number}] of alias [{alias}] does not exist.")
+
+
+def _refuse_unsupported(fields: t.Iterable[str]) -> None:
+    for field in fields:
+        if field.split(".")[0] in UNSUPPORTED:
+            raise ApiError(501, f"The sandbox's secrets have no {field}.", "notImplemented", "UNIMPLEMENTED")
 
 
 def _public(version: Json) -> Json:

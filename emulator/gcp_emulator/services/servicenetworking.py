@@ -155,7 +155,8 @@ class ServiceNetworking(Service):
     # Helpers
 
     def _check_service(self, call: Call) -> None:
-        if not call.resource.startswith(SERVICE + "/"):
+        listing = call.method.endswith(".list") and call.resource.startswith("services/-/")  # all services: discovery
+        if not listing and not call.resource.startswith(SERVICE + "/"):
             # Other producers of services are not in the sandbox; unverified wording.
             raise ApiError(403, f"Permission denied for '{call.resource}'.", status="PERMISSION_DENIED")
 

@@ -128,6 +128,8 @@ class GcpError(Exception):
         label = " ".join(filter(None, words))
         where = f"{self.method} {self.url}" if self.url else ""
         head = ": ".join(filter(None, [" answered ".join(filter(None, [where, label])), self.message.strip()]))
+        if self.notes and not head.endswith((".", "!", "?")):
+            head += "."
         return " ".join([head, *self.notes])
 
 
@@ -171,11 +173,12 @@ def from_operation(error: Json, status: int | None = None, http_message: str = "
     reasons += [str(item["reason"]) for item in details if item.get("reason")]
     result = GcpError(
         "; ".join(filter(None, texts)) or str(error.get("message") or http_message or error),
-        status=status,
         reason=reasons[0] if reasons else "",
         canonical=RPC_CODES.get(code, "") if isinstance(code, int) else "",
     )
+    # A failed operation is not repeated for its HTTP status alone: a zone without room for a machine is a 503 too.
     result.patience = patience_for(result)
+    result.status = status
     return result
 
 
@@ -223,14 +226,20 @@ def advice(error: GcpError, credential: str) -> list[str]:
         return [f"Enable the API first, with mlops.mlflow.gcp_project_service and name={host}, and wait a minute."]
     if re.search(r"\bbilling\b", text, re.IGNORECASE) and error.status in {400, 403}:
         sentences.append("Link a billing account to the project (option project).")
+    elif "POOL_EXHAUSTED" in error.reason:
+        sentences.append(
+            "Google has no room for it there now: choose another zone or machine type, or try again later."
+        )
     elif NO_PROJECT.search(text):
         sentences.append("Check the option project (or GCP_PROJECT): it takes the ID of an existing project.")
+    elif error.reason.startswith("SERVICE_CONFIG_NOT_FOUND"):
+        sentences.append("Check the names of the APIs, which look like compute.googleapis.com.")
     elif error.status == 401:
         sentences.append("The credential is not valid (any more): get a new one, or choose another by auth_kind.")
     elif re.search(r"quota|limit", text + error.reason, re.IGNORECASE) and error.status in {None, 403, 429}:
         sentences.append("Ask for more quota in the Cloud console (IAM & Admin, Quotas), or delete what is not needed.")
     elif error.status == 403:
-        permission = re.search(r"[a-z]+\.[A-Za-z]+\.[A-Za-z]+", text)
+        permission = re.search(r"\b[a-z]+\.(?!googleapis\b)[A-Za-z]+\.[A-Za-z]+\b", text)
         needed = f"a role with {permission[0]}" if permission else "the role that this needs"
         sentences.append(f"Give the account {needed}, or choose another credential by auth_kind.")
     if error.refused and credential:

@@ -29,8 +29,8 @@ class Field:
         own parameters (``{project}``, ``{zone}``); the option takes a name, a partial path, a URL, or a dict that has
         ``selfLink`` or ``name``.
     :param canonical: makes values comparable; applied to both sides, in a list to each element.
-    :param encode: makes the API's form of the option's value, where a mapping of names does not. For a dict, ``canonical``
-        is its inverse.
+    :param encode: makes the API's form of the option's value, where a mapping of names does not. For a dict,
+        ``canonical`` is its inverse.
     :param options: the suboptions of a dict, or of the dicts in a list. A dict with suboptions is managed suboption by
         suboption; a dict without is a map, which is exact.
     :param argument: what argument_spec takes (``type``, ``required``, ``choices``, ``elements``, ``no_log``...).
@@ -83,6 +83,11 @@ class Field:
     def is_group(self) -> bool:
         """Whether it only holds other options, each managed by itself."""
         return self.type == "dict" and bool(self.options) and not self.encode
+
+    @property
+    def is_map(self) -> bool:
+        """Whether its keys are the user's own, as those of labels are."""
+        return self.type == "dict" and not self.options and not self.encode
 
     def to_api(self, value: t.Any, params: Json) -> t.Any:
         """The option's value in the API's words; unset suboptions are left out."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import typing as t
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
@@ -77,6 +78,7 @@ class PolicyMember(Resource):
             options={"title": Field(required=True), "expression": Field(required=True), "description": Field()},
         ),
     }
+    holder: t.ClassVar[str] = "project"  # the option that names what has the policy
     policy: Json  # as it was read last; it carries the etag
 
     def read_policy(self) -> Json | None:
@@ -97,7 +99,7 @@ class PolicyMember(Resource):
     @property
     def title(self) -> str:
         """What errors call it."""
-        return f"{self.params['role']} for {self.params['member']} on {super().title}"
+        return f"{self.params['role']} for {self.params['member']} on the {self.holder} {self.params[self.holder]}"
 
     def read(self) -> Json | None:
         """The grant, or None."""
@@ -110,12 +112,21 @@ class PolicyMember(Resource):
         :raises GcpError: if there is nothing to grant a role on.
         """
         if "etag" not in self.policy:
-            raise GcpError(f"{self.params['role']} cannot be granted: {super().title} does not exist.")
+            raise GcpError(
+                f"{self.title} cannot be granted: there is no such {self.holder}. Check the option {self.holder}."
+            )
         return self.write_policy(with_grant(self.policy, self.grant))
 
     def delete(self, _plan: Plan) -> Json:
         """Take the member out."""
         return self.write_policy(without_grant(self.policy, self.grant))
+
+    def explain(self, error: GcpError) -> GcpError:
+        """Name the option that a policy was refused for."""
+        if error.status == 400:
+            option = "role" if re.search(r"\brole\b", error.message, re.IGNORECASE) else "member"
+            error.note(f"Check the option {option}, which is {self.params[option]}.")
+        return super().explain(error)
 
 
 def account_email(reference: t.Any, project: str) -> str:
@@ -126,7 +137,7 @@ def account_email(reference: t.Any, project: str) -> str:
 
 def account_domain(project: str) -> str:
     """The domain of the service accounts that a project makes; ``example.com:p`` is a project of an organization."""
-    organization, _, name = project.rpartition(":")
+    organization, _colon, name = project.rpartition(":")
     return f"{name}.{organization}.iam.gserviceaccount.com" if organization else f"{name}.iam.gserviceaccount.com"
 
 

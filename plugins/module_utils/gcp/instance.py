@@ -63,14 +63,16 @@ class InstanceResource(ComputeResource):
     state_path = "status"
     pending = frozenset({"PENDING", "PROVISIONING", "STAGING", "REPAIRING"})
     leaving = frozenset({"PENDING_STOP", "STOPPING", "SUSPENDING", "DEPROVISIONING"})
+    stopped_by_us = False  # it ran before, so it is to run after, even if something makes us plan again in between
 
     def plan(self, current: Json | None) -> Plan:
         plan = super().plan(current)
         if self.params["state"] == "absent":
             return plan
         before, after, changes = {**plan.before}, {**plan.after}, {**plan.changes}
-        status = self.params["status"]
+        status = self._wanted_status
         if current is not None:
+            self._refuse_new_disks(current)
             if sizes := self._growth(current):
                 before[SIZES] = {name: old for name, (old, _new) in sizes.items()}
                 after[SIZES] = changes[SIZES] = {name: new for name, (_old, new) in sizes.items()}
@@ -101,11 +103,11 @@ class InstanceResource(ComputeResource):
                 change(self, plan)
         stopped = [path for path in NEEDS_STOP if path in plan.body]
         if (running and stopped) or plan.changes.get("status") == "TERMINATED":
+            self.stopped_by_us = "status" not in plan.changes
             self._step("stop")
         for path in stopped:
             self._change_stopped(path, plan)
-        wanted = self.params["status"] or run_state(plan.current)
-        if wanted == "RUNNING" and (stopped or not running):
+        if (self._wanted_status or run_state(plan.current)) == "RUNNING" and (stopped or not running):
             return self._verb("resume" if run_state(plan.current) == "SUSPENDED" else "start")
         return {}
 
@@ -119,6 +121,10 @@ class InstanceResource(ComputeResource):
             )
         return super().delete(plan)
 
+    @property
+    def _wanted_status(self) -> str | None:
+        return "RUNNING" if self.stopped_by_us else self.params["status"]
+
     def _verb(self, verb: str, body: Json | None = None, query: Json | None = None, method: str = "POST") -> Json:
         return self.request(method, f"{self.url}/{verb}", body, query)
 
@@ -128,7 +134,7 @@ class InstanceResource(ComputeResource):
     def _refuse_incomplete(self) -> None:
         missing = [name for name in ("machine_type", "disks", "network_interfaces") if not self.params[name]]
         if missing:
-            raise GcpError(f"{' and '.join(missing)} must be given to create {self.title}.")
+            raise GcpError(f"{', '.join(missing)} must be given to create {self.title}.")
 
     def _refuse_running(self, current: Json, changes: Json) -> None:
         options = sorted({NEEDS_STOP[path.split(".")[0]] for path in changes if path.split(".")[0] in NEEDS_STOP})
@@ -171,10 +177,8 @@ class InstanceResource(ComputeResource):
                 if disk.get("autoDelete") not in {None, bool(there.get("autoDelete"))}:
                     query = {"autoDelete": text(disk["autoDelete"]), "deviceName": there["deviceName"]}
                     self._step("setDiskAutoDelete", query=query)
-            elif disk.get("source"):
-                self._step("attachDisk", {key: value for key, value in disk.items() if key != "initializeParams"})
             else:
-                raise GcpError("disks: only a disk that exists can be added to a machine that exists. Give its source.")
+                self._step("attachDisk", {key: value for key, value in disk.items() if key != "initializeParams"})
         for disk in left:
             self._step("detachDisk", query={"deviceName": disk["deviceName"]})
 
@@ -228,8 +232,7 @@ class InstanceResource(ComputeResource):
         :raises GcpError: if a disk would have to be smaller or of another type.
         """
         found = {}
-        disks = self.fields["disks"].to_api(self.params["disks"] or [], self.params)
-        for disk in disks:
+        for disk in self._disks:
             wanted = disk.get("initializeParams", {})
             attached = matching(disk, current.get("disks", []))
             if attached is None or not wanted.keys() & {"diskSizeGb", "diskType"}:
@@ -251,6 +254,20 @@ class InstanceResource(ComputeResource):
             if wanted_size > size:
                 found[name] = (size, wanted_size)
         return found
+
+    @property
+    def _disks(self) -> list[Json]:
+        """The disks that the task names, in the words of the API."""
+        return t.cast("list[Json]", self.fields["disks"].to_api(self.params["disks"] or [], self.params))
+
+    def _refuse_new_disks(self, current: Json) -> None:
+        """Only a disk that exists can be added."""
+        for disk in self._disks:
+            if not disk.get("source") and matching(disk, current.get("disks", [])) is None:
+                raise GcpError(
+                    f"disks: none of the disks of {self.title} is {disk}. To add one to a machine that exists, make it "
+                    "first and give its source."
+                )
 
     def _refuse_other_networks(self, current: Json, wanted: list[Json]) -> None:
         """Only the external addresses of an interface can change."""

@@ -61,7 +61,8 @@ def run(kind: type[Resource], **rules: t.Any) -> None:
         resource = kind(session, module.params)
         outcome = reconcile(resource, module.check_mode)
     except GcpError as error:
-        module.fail_json(msg=str(error), status=error.status, reason=error.reason or error.canonical)
+        answered: Json = {"status": error.status, "reason": error.reason or error.canonical} if error.status else {}
+        module.fail_json(msg=str(error), **answered)
     for warning in resource.warnings:
         module.warn(warning)
     module.exit_json(**outcome)

@@ -7,6 +7,7 @@ import copy
 import re
 import typing as t
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp import operations
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
@@ -15,7 +16,6 @@ from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import (
     Leaf,
     dig,
     leaves,
-    merge,
     nest,
     path_of,
 )
@@ -94,12 +94,10 @@ def plan(
 def refuse_immutable(different: list[Leaf], current: Json) -> None:
     """Say what cannot be, and the way out."""
     if fixed := [leaf for leaf in different if leaf.field.immutable]:
-        words = [
-            f"{leaf.option} cannot be changed from {leaf.field.shown(dig(current, leaf.path), leaf.value)!r} to {leaf.value!r}"
-            for leaf in fixed
-        ]
+        values = [(leaf.option, leaf.field.shown(dig(current, leaf.path), leaf.value), leaf.value) for leaf in fixed]
+        words = "; ".join(f"{option} cannot be changed from {old!r} to {new!r}" for option, old, new in values)
         raise GcpError(
-            f"{'; '.join(words)}: Google Cloud cannot change it in place. Leave the option as it is, or delete the "
+            f"{words}: Google Cloud cannot change it in place. Leave the option as it is, or delete the "
             "resource first (state: absent) and create it anew."
         )
 
@@ -107,7 +105,7 @@ def refuse_immutable(different: list[Leaf], current: Json) -> None:
 def removing(leaf: Leaf, current: Json) -> t.Any:
     """A value for a JSON merge patch: keys of a map that are to go are null."""
     there = dig(current, leaf.path)
-    if leaf.field.type == "dict" and isinstance(there, dict) and isinstance(leaf.value, dict):
+    if leaf.field.is_map and isinstance(there, dict):
         return dict.fromkeys(there.keys() - leaf.value.keys()) | leaf.value
     return leaf.value
 
@@ -152,12 +150,22 @@ class Resource:
     @property
     def parent(self) -> str:
         """URL of the collection."""
-        return f"{self.host}/{self.collection.format(**self.params)}"
+        return f"{self.host}/{self.fill(self.collection)}"
 
     @property
     def url(self) -> str:
         """URL of the resource."""
-        return f"{self.parent}/{self.item.format(**self.params)}"
+        return f"{self.parent}/{self.fill(self.item)}"
+
+    def fill(self, template: str) -> str:
+        """A path with the options in it.
+
+        :raises GcpError: if one of them is empty, which would make it the path of something else.
+        """
+        named = {key: self.params[key] for key in re.findall(r"{(\w+)}", template)}
+        if empty := [key for key, value in named.items() if value == "" and key in {*self.fields, "project"}]:
+            raise GcpError(f"The option {empty[0]} is empty. Give it a value.")
+        return template.format(**{key: quote(str(value), safe="@:") for key, value in named.items()})
 
     @property
     def title(self) -> str:
@@ -219,16 +227,26 @@ class Resource:
         return str(dig(current, self.state_path) or "") if self.state_path else ""
 
     def explain(self, error: GcpError) -> GcpError:
-        """Name the option that an answer is about, where Google names the field."""
+        """Name the option that an answer is about, where Google names the field or what it refers to."""
         if error.status not in {400, 404, None}:
             return error
         for name in re.findall(r"[Ff]ield '([^']+)'", error.message) + re.findall(r"\(([\w.\[\]]+): ", error.message):
             path = re.sub(r"\[\d*\]", "", name).removeprefix("resource.").removeprefix("instance.")
-            if option := option_of(self.fields, path):
+            if option := option_of(self.fields, path) or self._own_name(path):
                 value = self.params.get(option.split(".", 1)[0])
                 shown = f", which is {value!r}" if isinstance(value, str | int) and not self._secret(option) else ""
                 return error.note(f"Check the option {option}{shown}.")
+        for missing in re.findall(r"resource '(projects/[^']+)' was not found", error.message):
+            for leaf in leaves(self.fields, self.params):
+                if missing in str(leaf.value):
+                    return error.note(f"Check the option {leaf.option}, which refers to it.")
         return error
+
+    def _own_name(self, path: str) -> str:
+        """The option ``name``, which the parameters of a URL call ``firewall`` or ``address``."""
+        plural = self.collection.rpartition("/")[2]
+        is_own = path in {plural.removesuffix("s"), plural.removesuffix("es")}
+        return "name" if is_own and "name" in self.fields else ""
 
     def _secret(self, option: str) -> bool:
         known = self.fields.get(option)
@@ -293,8 +311,13 @@ def predict(resource: Resource) -> Json:
     todo = resource.plan(current)
     if todo.action == "delete":
         current = None
-    elif todo.changed:
-        current = merge(current or {}, todo.after)
+    elif current is None:
+        current = todo.after
+    else:
+        current = copy.deepcopy(current)
+        for path in todo.changes:
+            if (value := dig(todo.after, path)) is not None:
+                put(current, path, value)
     return result(resource, todo, current)
 
 
@@ -319,7 +342,10 @@ def apply(resource: Resource) -> Json:
                 resource.finish(answer, todo.action)
             return result(resource, first, reread(resource, todo, patient))
         except GcpError as error:
-            if todo.action == "create" and error.already_exists:
+            other = in_the_way(resource, error)
+            if other:
+                error.note(f"{other} is in the way: delete it, or use another name.")
+            if todo.action == "create" and error.already_exists and not other:
                 looks += 1  # an earlier attempt, an earlier run or somebody else was faster, or the name is reserved
                 again = looks <= LOOKS
             else:
@@ -330,6 +356,12 @@ def apply(resource: Resource) -> Json:
                 )
             if not again or not deadline.pause(backoff(looks + replans)):
                 raise
+
+
+def in_the_way(resource: Resource, error: GcpError) -> str:
+    """What exists already by an answer to a create, if that is something else than the resource, such as its disk."""
+    found = re.search(r"resource '(projects/[^']+)' already exists", error.message) if error.already_exists else None
+    return found[1] if found and found[1] != resource.title else ""
 
 
 def reread(resource: Resource, todo: Plan, patient: bool) -> Json | None:

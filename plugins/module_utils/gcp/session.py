@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import random
 import time
 import typing as t
@@ -143,7 +145,7 @@ class Session:
         try:
             answer = self.http.request(method, url, json=body, params=query, timeout=timeout)
         except auth.TransportError as error:
-            raise unreachable("the token endpoint", error).during(method, url) from error
+            raise no_token(error).during(method, url) from error
         except auth.GoogleAuthError as error:
             raise self._refused(error).during(method, url) from error
         except http.RequestException as error:
@@ -160,7 +162,7 @@ class Session:
 
     def _refused(self, error: Exception) -> GcpError:
         """What google-auth says when it gets no token."""
-        told = str(error.args[0]) if error.args else str(error)
+        told = " ".join(explanations(error))
         reason = "invalid_grant" if "invalid_grant" in str(error) else ""
         if getattr(error, "retryable", False):
             return GcpError(f"No access token could be had: {told}", reason=reason, patience=UNREACHABLE)
@@ -169,6 +171,26 @@ class Session:
             "The credential was refused: check that its account and key still exist and that the clock is right."
         )
         return result.note(f"The credential was: {self.credential}.")
+
+
+def explanations(error: Exception) -> t.Iterator[str]:
+    """What google-auth says, with what the answer said that it hands on as it came."""
+    yield str(error.args[0] if error.args else error)
+    for more in error.args[1:]:
+        with contextlib.suppress(ValueError, TypeError):
+            yield from_answer(0, json.loads(more), "").message
+
+
+def no_token(error: Exception) -> GcpError:
+    """The endpoint that gives tokens does not answer; the request itself was not sent."""
+    from requests.exceptions import RequestException
+
+    inner = error.args[0] if error.args else None
+    if not isinstance(inner, RequestException):
+        return unreachable("The token endpoint", error)
+    result = lost(getattr(inner.request, "url", None) or "The token endpoint", inner)
+    result.ambiguous = False
+    return result
 
 
 def lost(url: str, error: Exception) -> GcpError:
@@ -180,7 +202,7 @@ def lost(url: str, error: Exception) -> GcpError:
     cause = getattr(error.args[0], "reason", error.args[0]) if error.args else error
     if isinstance(error, http.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
         return GcpError(f"The certificate of {endpoint} is not trusted: {cause}").note(
-            "Give the CA of the proxy or the sandbox in REQUESTS_CA_BUNDLE."
+            "Give the CA of the proxy in REQUESTS_CA_BUNDLE."
         )
     if isinstance(error, http.ConnectTimeout | http.ProxyError) or isinstance(cause, sockets.NewConnectionError):
         return unreachable(endpoint, error)

@@ -11,7 +11,7 @@ import pytest
 from gcp_emulator import accounts, policies, tokens
 
 if t.TYPE_CHECKING:
-    from tests.unit.emulator.conftest import Emulator
+    from harness import Emulator
 
 FIREWALLS = "https://compute.googleapis.com/compute/v1/projects/test-project/global/firewalls"
 INSTANCES = "https://compute.googleapis.com/compute/v1/projects/test-project/zones/us-central1-a/instances"
@@ -234,7 +234,7 @@ def test_the_parts_of_a_batch_are_answered_one_by_one(emulator: Emulator) -> Non
     path = "/compute/v1/projects/test-project/global/firewalls"
     parts = [
         f"--b\r\nContent-Type: application/http\r\nContent-ID: <{number}>\r\n\r\nGET {target} HTTP/1.1\r\n\r\n\r\n"
-        for number, target in enumerate([path, f"{path}/none", f"{path}?foo=1"])
+        for number, target in enumerate([path, f"https://compute.googleapis.com{path}/none", f"{path}?foo=1"])
     ]
     content = "".join([*parts, "--b--\r\n"]).encode()
     headers = {"content-type": "multipart/mixed; boundary=b"}
@@ -245,6 +245,13 @@ def test_the_parts_of_a_batch_are_answered_one_by_one(emulator: Emulator) -> Non
         *("HTTP/1.1 200 OK", "HTTP/1.1 404 Not Found", "HTTP/1.1 400 Bad Request"),
     ]
     assert "Content-ID: <response-1>" in text
+
+
+def test_a_handler_that_fails_is_500_and_tells_nothing(emulator: Emulator) -> None:
+    emulator.front.strict = False
+    emulator.front._handlers["compute.firewalls.list"] = lambda call: {"items": call.path["nothing"]}
+    answer = emulator.call("GET", FIREWALLS)
+    assert (answer.status, answer.message) == (500, "Internal error encountered.")
 
 
 def test_a_handler_that_answers_what_the_schema_lacks_is_a_defect(emulator: Emulator) -> None:

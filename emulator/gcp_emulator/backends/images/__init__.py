@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -18,12 +19,14 @@ from pathlib import Path
 
 from docker.errors import APIError, DockerException, ImageNotFound
 
-from gcp_emulator.backends.engine import Engine, EngineError, say
+from gcp_emulator.backends.engine import Engine, EngineError, as_root, can_be_root, say
 from gcp_emulator.backends.images import host
 
 REPOSITORY = "gcp-emulator"
 DIRECTORY = Path(__file__).parent
 DEBIAN = {"bullseye": "11", "bookworm": "12", "trixie": "13"}
+# What the root file system of a release takes while it is made, with room to spare.
+BOOTSTRAP_BYTES = 2**30
 # Which release of Debian carries which major version of PostgreSQL.
 POSTGRES = {"13": "bullseye", "15": "bookworm", "17": "trixie"}
 
@@ -194,9 +197,10 @@ class Images:
     def _bootstrap(self, release: str, tarball: Path) -> None:
         """Make the root file system of a release, in memory where there is some."""
         say(f"No registry has an image of Debian {release}: making one from its packages")
-        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 (as large a folder, not a file)
+        memory = Path("/dev/shm")  # noqa: S108 (a folder with a name of its own is made in it)
+        roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > BOOTSTRAP_BYTES
         part = tarball.with_suffix(".part")
-        with tempfile.TemporaryDirectory(dir=memory) as work:
+        with tempfile.TemporaryDirectory(dir=memory if roomy else None) as work:
             Path(work).chmod(0o755)  # apt fetches as a user of its own
             carried = host.carried(release)
             sources = []
@@ -204,27 +208,13 @@ class Images:
                 if text := carried.get(name):
                     sources.append(Path(work) / Path(name).name)
                     sources[0].write_bytes(text)
-            try:
-                made = subprocess.run(
-                    [
-                        "mmdebstrap",
-                        "--quiet",
-                        "--format=tar",
-                        "--variant=minbase",
-                        "--include=ca-certificates",
-                        release,
-                        str(part),
-                        *map(str, sources),
-                    ],
-                    env=os.environ | {"TMPDIR": work},
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-            except FileNotFoundError as error:
-                raise EngineError(
-                    "No registry answers and mmdebstrap is not installed: run scripts/system-packages.sh."
-                ) from error
+            command = ["env", f"TMPDIR={work}", "mmdebstrap", "--quiet", "--format=tar", "--variant=minbase"]
+            command += ["--include=ca-certificates", release, str(part), *map(str, sources)]
+            if can_be_root():  # without, it takes user namespaces, which not every machine has
+                command = as_root(*command)
+            made = subprocess.run(command, capture_output=True, text=True, check=False)
+        if made.returncode == 127:
+            raise EngineError("No registry answers and mmdebstrap is not installed: run scripts/system-packages.sh.")
         if made.returncode:
             raise EngineError(f"mmdebstrap {release} failed:\n{made.stderr[-2000:]}")
         part.rename(tarball)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from gcp_emulator.errors import ApiError, Json, not_found
 from gcp_emulator.services.base import Call
@@ -209,7 +210,7 @@ class Blueprint:
             return 10
         image_path = self.collection.reference(self.call, source, field + ".sourceImage")
         image = catalogue.image(image_path)
-        if image is None and "/images/family/" in image_path:
+        if image is None and re.search("/images/family/|/imageFamilyViews/", image_path):
             raise not_found(image_path)  # issue
         if image is None:
             # issue: infrakit.gcp#1

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 # Second octet of the /20 that an auto mode network has in the region, and the letters of its zones
@@ -116,8 +117,13 @@ IMAGES = tuple(
 
 
 def image(path: str) -> Image | None:
-    """The image of a path by name or, as ``.../images/family/F``, by family; None if there is none."""
-    project, _, rest = path.removeprefix("projects/").partition("/global/images/")
+    """The image of a path by name or family; None if there is none.
+
+    :param path: ``projects/P/global/images/I``, ``.../global/images/family/F`` or, as gcloud has it,
+        ``projects/P/zones/-/imageFamilyViews/F``.
+    """
+    whole = re.sub(r"/zones/[^/]+/imageFamilyViews/", "/global/images/family/", path)
+    project, _, rest = whole.removeprefix("projects/").partition("/global/images/")
     family = rest.removeprefix("family/") if rest.startswith("family/") else None
     for candidate in IMAGES:
         if candidate.project == project and (family or rest) == (candidate.family if family else candidate.name):

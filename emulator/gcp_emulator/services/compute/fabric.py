@@ -136,10 +136,7 @@ def start(cloud: Cloud, path: str) -> None:
             # Its first questions to the metadata server come before it has booted.
             cloud.store.put("vm_addresses", before.external_ip, {"instance": path})
         cloud.machines.start(before)
-        forget_addresses(cloud.store, path)
-        cloud.store.put("vm_addresses", cloud.machines.metadata_address(path), {"instance": path})
-        if before.external_ip:
-            cloud.store.put("vm_addresses", before.external_ip, {"instance": path})
+        _remember_address(cloud, path)
         with cloud.store.lock:
             instance = cloud.store.get("compute.instances", path)
             if instance is not None and instance["status"] != "STOPPING":
@@ -147,6 +144,15 @@ def start(cloud: Cloud, path: str) -> None:
         after = machine(cloud.store, path)
         if after is not None and after != before:
             cloud.machines.configure(after)
+            _remember_address(cloud, path)
+
+
+def _remember_address(cloud: Cloud, path: str) -> None:
+    """Write down the address from which a machine asks the metadata server."""
+    address = cloud.machines.metadata_address(path)
+    with cloud.store.lock:
+        forget_addresses(cloud.store, path)
+        cloud.store.put("vm_addresses", address, {"instance": path})
 
 
 def forget_addresses(store: Store, path: str) -> None:
@@ -166,8 +172,7 @@ def configure(cloud: Cloud, path: str) -> None:
         if wanted is None:
             return
         cloud.machines.configure(wanted)
-        if wanted.external_ip:
-            cloud.store.put("vm_addresses", wanted.external_ip, {"instance": path})
+        _remember_address(cloud, path)
 
 
 def configure_network(cloud: Cloud, network: str) -> None:

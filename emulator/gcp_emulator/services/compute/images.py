@@ -48,7 +48,8 @@ class Images(Collection):
 
     @handles("compute.imageFamilyViews.get")
     def get_family_view(self, call: Call) -> Json:
-        self.parent(call)
+        if call.path["zone"] != "-":
+            self.parent(call)
         return {"image": self._find(self._family(call))}
 
     @handles("compute.images.list")

@@ -301,7 +301,6 @@ class Instances(Collection):
         self.store.put(self.kind, path, instance)
         if address := found[0].get("natIP"):
             blueprint.release(self, instance["selfLink"], address)
-            self.store.delete("vm_addresses", address)
         return self.operate(call, "deleteAccessConfig", path, "compute.instances.configure")
 
     @applies("compute.instances.configure")

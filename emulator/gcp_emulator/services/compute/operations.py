@@ -31,6 +31,13 @@ class Operations(Collection):
         prefix = f"compute/{self.parent(call)}/operations/"
         return self.answer_list(call, [render_operation(record) for _key, record in self.store.items(KIND, prefix)])
 
+    @handles("compute.globalOperations.aggregatedList")
+    def aggregated_list(self, call: Call) -> Json:
+        prefix = f"compute/projects/{call.path['project']}/"
+        return self.answer_aggregated(
+            call, [render_operation(record) for _key, record in self.store.items(KIND, prefix)]
+        )
+
     @handles("compute.globalOperations.delete", "compute.regionOperations.delete", "compute.zoneOperations.delete")
     def delete(self, call: Call) -> None:
         self.store.delete(KIND, self._record(call)["key"])

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from gcp_emulator.backends import Refused
+from gcp_emulator.backends import RefusedError
 from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.services.base import Call, handles
 from gcp_emulator.services.sqladmin.base import DATABASES, USERS, Part
@@ -38,7 +38,7 @@ class Databases(Part):
             document = database(instance, call.body)
             try:
                 self.cloud.databases.create_database(path, name, document["charset"], document["collation"])
-            except Refused as error:
+            except RefusedError as error:
                 raise wrong(f"failed to create database {name}. Detail: pq: {error}") from error
             self.store.put(DATABASES, f"{path}/{name}", document)
             return self.operate(call, "CREATE_DATABASE", path)
@@ -59,7 +59,7 @@ class Databases(Part):
             key, document = self._load(call)
             try:
                 self.cloud.databases.drop_database(path, document["name"])
-            except Refused as error:
+            except RefusedError as error:
                 # issue
                 raise wrong(f'failed to delete database "{document["name"]}". Detail: pq: {error}') from error
             self.store.delete(DATABASES, key)
@@ -111,7 +111,7 @@ class Users(Part):
             key, document = self._load(call, call.first("name"))
             try:
                 self.cloud.databases.drop_user(path, document["name"])
-            except Refused as error:
+            except RefusedError as error:
                 # issue: terraform-google-sql-db#323
                 raise wrong(f"failed to delete user {document['name']}: . {error}") from error
             self.store.delete(USERS, key)
@@ -120,7 +120,7 @@ class Users(Part):
     def _set(self, path: str, name: str, password: str | None, verb: str) -> None:
         try:
             self.cloud.databases.set_user(path, name, password)
-        except Refused as error:
+        except RefusedError as error:
             raise wrong(f"failed to {verb} user {name}: . {error}") from error
 
     def _load(self, call: Call, name: str) -> tuple[str, Json]:

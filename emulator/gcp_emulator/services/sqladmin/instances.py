@@ -75,7 +75,7 @@ class Instances(Part):
         self._check_name(path)
         if not catalogue.VERSION.fullmatch(version):
             # Google would make MySQL of none, and can make SQL Server; the sandbox cannot.
-            raise wrong(f"Invalid database version ({version}): the sandbox has POSTGRES_9_6 to POSTGRES_18.")
+            raise wrong(f"Invalid database version ({version}): the sandbox has PostgreSQL alone.")
         if region not in places.REGIONS:
             raise wrong(f"Invalid value for region: {region}.")  # unverified wording
         wanted = settings.complete(body.get("settings") or {}, version, region)
@@ -119,11 +119,22 @@ class Instances(Part):
 
     @applies("sql.instances.create")
     def apply_create(self, path: str) -> None:
-        """Make the server; one that cannot be made is FAILED, as at Google, and is deleted by who wants it again."""
+        """Make the server.
+
+        What the sandbox refuses to make, such as a version that it does not have, leaves nothing, so that the name is
+        free for another try. What fails is FAILED, as at Google, and is deleted by who wants it again.
+        """
         try:
             servers.assign_addresses(self.cloud, path)
             servers.bring_up(self.cloud, path)
             self.cloud.databases.set_user(path, OWN_USER, self._root_passwords.get(path))
+        except ApiError as error:
+            if error.code < 500:
+                self.cloud.databases.delete(path)
+                self.store.delete(INSTANCES, path)
+            else:
+                self._update(path, state="FAILED")
+            raise
         except Exception:
             self._update(path, state="FAILED")
             raise

@@ -6,12 +6,13 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from gcp_emulator.cloud import Cloud
 from gcp_emulator.errors import ApiError
 from gcp_emulator.services.storage.buckets import Buckets
+from gcp_emulator.services.storage.common import RangeError
 from gcp_emulator.services.storage.media import Media
 from gcp_emulator.services.storage.methods import ObjectMethods
 from gcp_emulator.services.storage.xml_api import XmlApi
@@ -49,16 +50,19 @@ class Storage(Buckets, ObjectMethods):
         raw: bytes | None = request.scope.get("raw_path")
         path = raw.decode("latin-1").partition("?")[0] if raw else quote(request.scope["path"])
         host = HOST_BUCKET.fullmatch(request.headers.get("host", "").partition(":")[0].lower())
-        if host or not JSON_PATH.fullmatch(path):
-            return await self._xml.answer(request, path, host["bucket"] if host else None, principal)
         try:
+            if host or not JSON_PATH.fullmatch(path):
+                return await self._xml.answer(request, path, host["bucket"] if host else None, principal)
             return await self._media.answer(request, path, principal)
         except ApiError as error:
             return _error(error, request)
+        except ClientDisconnect:  # nobody is there to read an answer
+            return Response(status_code=499)
 
 
 def _error(error: ApiError, request: Request) -> Response:
     headers = {"WWW-Authenticate": 'Bearer realm="https://accounts.google.com/"'} if error.code == 401 else {}
+    headers |= error.headers if isinstance(error, RangeError) else {}
     if error.code == 304:
         return Response(status_code=304)
     if request.query_params.get("alt") == "media":

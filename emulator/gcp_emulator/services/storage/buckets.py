@@ -82,7 +82,11 @@ EVERYBODY = {"allUsers", "allAuthenticatedUsers"}
 
 
 class Buckets(StorageService):
-    """The methods of ``storage.buckets``."""
+    """The methods of ``storage.buckets``.
+
+    Lifecycle rules, CORS, website and logging are kept and told, and have no effect: what they do takes days, or a
+    browser. Settings that change what a client sees at once, and are not here, are refused with 501.
+    """
 
     @handles("storage.buckets.insert")
     def insert(self, call: Call) -> Json:
@@ -254,6 +258,9 @@ class Buckets(StorageService):
         if settings["storageClass"] not in STORAGE_CLASSES:
             raise bad_request(f"Invalid argument: {settings['storageClass']} is not a storage class.")
         settings.setdefault("rpo", "DEFAULT")
+        _refuse_unsupported(settings)
+        if settings.get("retentionPolicy"):
+            settings["retentionPolicy"] = _retention_policy(settings["retentionPolicy"], before)
         settings["iamConfiguration"] = _iam_configuration(settings.get("iamConfiguration", {}), before)
         settings["softDeletePolicy"] = _soft_delete_policy(settings.get("softDeletePolicy", {}), before)
         if any(not isinstance(value, str) for value in settings.get("labels", {}).values()):
@@ -353,6 +360,28 @@ def _check_bindings(bucket: Json, bindings: list[Json]) -> None:
             )
         if binding.get("condition") and not configuration["uniformBucketLevelAccess"]["enabled"]:
             raise bad_request("Uniform bucket-level access must be enabled on the bucket to use conditions.")
+
+
+def _refuse_unsupported(settings: Json) -> None:
+    wanted = {
+        "autoclass": settings.get("autoclass", {}).get("enabled"),
+        "billing.requesterPays": settings.get("billing", {}).get("requesterPays"),
+        "encryption": settings.get("encryption"),
+    }
+    for name, value in wanted.items():
+        if value:
+            raise ApiError(501, f"The sandbox's buckets have no {name}.", "notImplemented")
+
+
+def _retention_policy(wanted: Json, before: Json | None) -> Json:
+    try:
+        seconds = int(wanted["retentionPeriod"])
+    except (KeyError, TypeError, ValueError):
+        raise bad_request("Invalid argument: a retention policy needs a retention period.") from None
+    old = (before or {}).get("retentionPolicy", {})
+    if old.get("retentionPeriod") == str(seconds):
+        return dict(old)
+    return {"retentionPeriod": str(seconds), "effectiveTime": stamp()}
 
 
 def _first_policy(project: str) -> Json:

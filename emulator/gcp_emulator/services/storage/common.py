@@ -77,6 +77,17 @@ def bad_request(message: str = "Invalid argument.") -> ApiError:
     return ApiError(400, message, "invalid")
 
 
+class RangeError(ApiError):
+    """A range of contents that begins behind their end.
+
+    :param size: how long they are.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(416, "The requested range cannot be satisfied.", "requestedRangeNotSatisfiable")
+        self.headers = {"Content-Range": f"bytes */{size}"}
+
+
 def integer(values: Mapping[str, list[str]], name: str) -> int | None:
     """A query parameter that is a number, or None.
 

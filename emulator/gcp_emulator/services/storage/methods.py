@@ -143,6 +143,12 @@ class ObjectMethods(StorageService):
             raise ApiError(400, "Required parameter: generation", "required")
         return public(self.catalogue.restore(bucket["name"], name, generation, Preconditions.of(call.query)))
 
+    @handles("storage.managedFolders.list")
+    def list_managed_folders(self, call: Call) -> Json:
+        """None: nobody can make one here. Clients ask before they empty a bucket."""
+        self.catalogue.bucket(call.path["bucket"])
+        return {"kind": "storage#managedFolders"}
+
     def _source(self, bucket: Json, asked: Json, principal: str) -> Json:
         name = asked.get("name") or ""
         require(self.store, principal, "storage.objects.get", bucket, name)

@@ -194,7 +194,6 @@ class Catalogue:
             home = self.bucket(bucket)
             found = self.get(bucket, name, generation)
             conditions.check(found)
-            _refuse_held(found)
             live = self.find(bucket, name)
             if live and live["generation"] == found["generation"]:
                 blob = self._retire(home, found, keep=generation is None)
@@ -318,9 +317,9 @@ class Catalogue:
         """Move a generation to where the bucket keeps such, if anywhere; else the blob that nobody needs any more.
 
         :param keep: whether a versioned bucket keeps it as noncurrent.
-        :raises ApiError: 403 for an object under a hold.
+        :raises ApiError: 403 for an object that is held or must be kept.
         """
-        _refuse_held(document)
+        _refuse_protected(bucket, document)
         key = _generation_key(document["bucket"], document["name"], int(document["generation"]))
         if keep and bucket.get("versioning", {}).get("enabled"):
             self.store.put(NONCURRENT, key, document | {"timeDeleted": stamp()})
@@ -361,15 +360,25 @@ def check_metadata(body: Json) -> None:
         raise bad_request("Invalid value for: metadata must map text to text")
 
 
-def _refuse_held(document: Json) -> None:
+def _refuse_protected(bucket: Json, document: Json) -> None:
+    what = f"Object '{document['bucket']}/{document['name']}'"
     for field, word in (("temporaryHold", "Temporary"), ("eventBasedHold", "Event-Based")):
         if document.get(field):
             raise ApiError(
                 403,
-                f"Object '{document['bucket']}/{document['name']}' is under active {word} hold and cannot be deleted, "
-                "overwritten or archived until hold is removed.",
+                f"{what} is under active {word} hold and cannot be deleted, overwritten or archived until hold is "
+                "removed.",
                 "forbidden",
             )
+    seconds = int(bucket.get("retentionPolicy", {}).get("retentionPeriod", 0))
+    end = parse_stamp(document["timeCreated"]) + datetime.timedelta(seconds=seconds)
+    if end > now():
+        raise ApiError(
+            403,
+            f"{what} is subject to bucket's retention policy and cannot be deleted, overwritten or archived until "
+            f"{stamp(end)}",
+            "retentionPolicyNotMet",
+        )
 
 
 def _generation_key(bucket: str, name: str, generation: int) -> str:

@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from gcp_emulator.backends import Objects
 from gcp_emulator.errors import ApiError, Json
-from gcp_emulator.services.storage.common import bad_request, parse_stamp
+from gcp_emulator.services.storage.common import RangeError, bad_request, parse_stamp
 
 FLUSH = 1024 * 1024
 METADATA_LIMIT = 1024 * 1024
@@ -224,5 +224,5 @@ def _range(header: str, size: int) -> tuple[int, int] | None:
     else:
         start, end = max(0, size - int(match[2])), size
     if start >= size:
-        raise ApiError(416, "The requested range cannot be satisfied.", "requestedRangeNotSatisfiable")
+        raise RangeError(size)
     return start, end

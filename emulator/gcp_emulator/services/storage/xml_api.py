@@ -17,7 +17,7 @@ from starlette.responses import Response
 from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.services.storage import signing
 from gcp_emulator.services.storage.access import refuse_acl, require
-from gcp_emulator.services.storage.common import Preconditions, check_etag, integer
+from gcp_emulator.services.storage.common import Preconditions, RangeError, check_etag, integer
 from gcp_emulator.services.storage.objects import Catalogue
 from gcp_emulator.services.storage.transfer import checksums, content_headers, download, hashes
 from gcp_emulator.services.storage.uploads import Target, Uploads
@@ -192,7 +192,8 @@ def error_response(error: ApiError) -> Response:
     elif reason in ("forbidden", "required"):
         message, details = "Access denied.", error.message
     fields = {"Code": code, "Message": message} | ({"Details": details} if details else {})
-    return _document("Error", fields, namespace="", status=403 if error.code == 401 else error.code)
+    headers = error.headers if isinstance(error, RangeError) else {}
+    return _document("Error", fields, namespace="", status=403 if error.code == 401 else error.code, headers=headers)
 
 
 def xml_etag(document: Json) -> str:

@@ -13,9 +13,9 @@ from gcp_emulator.services.compute import Compute, catalogue, filters
 from gcp_emulator.store import Store
 
 if t.TYPE_CHECKING:
-    from conftest import Emulator
     from gcp_emulator.backends import Machine
     from gcp_emulator.errors import Json
+    from harness import Emulator
 
 API = "https://compute.googleapis.com/compute/v1/"
 LINK = "https://www.googleapis.com/compute/v1/"
@@ -206,6 +206,8 @@ class TestLists:
         make_vm(emulator)
         items = emulator.ok("GET", HERE + "/aggregated/instances")["items"]
         assert [vm["name"] for vm in items["zones/us-central1-a"]["instances"]] == ["vm"]
+        operations = emulator.ok("GET", HERE + "/aggregated/operations")["items"]
+        assert [found["operationType"] for found in operations["zones/us-central1-a"]["operations"]] == ["insert"]
 
 
 class TestRequests:
@@ -527,6 +529,20 @@ class TestInstances:
         )
         assert (answer.status, message in answer.message) == (status, True), answer.message
 
+    @pytest.mark.parametrize(
+        "source",
+        [
+            DEBIAN,
+            API + DEBIAN,
+            DEBIAN.replace("family/debian-12", "debian-12-bookworm-v20250610"),
+            "projects/debian-cloud/zones/-/imageFamilyViews/debian-12",
+            LINK + "projects/debian-cloud/zones/us-central1-a/imageFamilyViews/debian-12",
+        ],
+    )
+    def test_an_image_may_be_named_in_many_ways(self, emulator: Emulator, source: str) -> None:
+        make_vm(emulator, disks=[{"boot": True, "initializeParams": {"sourceImage": source}}])
+        assert emulator.machines.machines[VM].image == "debian-12"
+
     def test_a_reserved_address_knows_its_user(self, emulator: Emulator) -> None:
         address = make(emulator, REGION + "/addresses", {"name": "a"})["address"]
         vm = make_vm(emulator, networkInterfaces=[{"accessConfigs": [{"natIP": address}]}])
@@ -726,6 +742,8 @@ class TestLife:
         make_vm(emulator)
         self.act(emulator, "deleteAccessConfig", query="?accessConfig=External%20NAT&networkInterface=nic0")
         assert emulator.machines.machines[VM].external_ip is None
+        known = dict(emulator.cloud.store.items("vm_addresses"))
+        assert known == {emulator.machines.metadata_address(VM): {"instance": VM}}
         address = make(emulator, REGION + "/addresses", {"name": "a"})["address"]
         self.act(emulator, "addAccessConfig", {"natIP": address}, "?networkInterface=nic0")
         assert emulator.machines.machines[VM].external_ip == address

@@ -13,7 +13,7 @@ from gcp_emulator import tokens
 from google.auth import crypt, jwt
 
 if t.TYPE_CHECKING:
-    from tests.unit.emulator.conftest import Answer, Emulator
+    from harness import Answer, Emulator
 
 IAM = "https://iam.googleapis.com/v1/projects/test-project/serviceAccounts"
 CRM = "https://cloudresourcemanager.googleapis.com/v1/projects/test-project"
@@ -100,6 +100,7 @@ def test_an_etag_may_come_in_either_alphabet(emulator: Emulator) -> None:
             {"role": "roles/storage.objectReader", "members": ["user:a@example.com"]},
             "roles/storage.objectReader is not",
         ),
+        ({"role": "roles/storage.legacyBucketReader", "members": ["user:a@example.com"]}, "is not supported"),
         (
             {"role": "roles/viewer", "members": ["user:a@example.com"], "condition": {"expression": "true"}},
             "must specify version 3",
@@ -141,6 +142,24 @@ def test_an_account_is_found_by_address_and_by_number(emulator: Emulator) -> Non
     wildcard = IAM.replace("test-project", "-")
     for url in (f"{IAM}/{account['email']}", f"{wildcard}/{account['email']}", f"{wildcard}/{account['uniqueId']}"):
         assert emulator.ok("GET", url) == account
+
+
+def test_an_account_that_is_not_there_is_404_by_either_name_of_the_project(emulator: Emulator) -> None:
+    for url in (IAM, IAM.replace("test-project", "-")):
+        answer = emulator.call("GET", f"{url}/none@test-project.iam.gserviceaccount.com")
+        assert (answer.status, answer.message) == (
+            404,
+            "Unknown service account: none@test-project.iam.gserviceaccount.com",
+        )
+
+
+def test_the_tokens_of_a_disabled_account_do_nothing(emulator: Emulator) -> None:
+    email = emulator.account("browser", "roles/browser")
+    assert emulator.call("GET", CRM, principal=email).status == 200
+    emulator.ok("POST", f"{IAM}/{email}:disable", {})
+    assert emulator.call("GET", CRM, principal=email).status == 401
+    emulator.ok("POST", f"{IAM}/{email}:enable", {})
+    assert emulator.call("GET", CRM, principal=email).status == 200
 
 
 @pytest.mark.parametrize("name", ["short", "a" * 31, "Mlflow-1", "1mlflow", "mlflow-"])
@@ -287,6 +306,15 @@ def test_a_token_creator_acts_for_the_account(emulator: Emulator) -> None:
     assert emulator.call("GET", IAM, headers=headers).status == 403
 
 
+def test_the_scope_that_googles_library_asks_for_is_enough_to_act_for_an_account(emulator: Emulator) -> None:
+    email = emulator.account("browser", "roles/browser")
+    allow(emulator, email)
+    token = tokens.issue(emulator.cloud.store, emulator.owner, ["https://www.googleapis.com/auth/iam"])
+    headers = {"authorization": f"Bearer {token}"}
+    assert emulator.call("GET", CRM, headers=headers).message == "Request had insufficient authentication scopes."
+    emulator.ok("POST", f"{CREDENTIALS}/{email}:generateAccessToken", {"scope": [SCOPE]}, headers=headers)
+
+
 @pytest.mark.parametrize("body", [{}, {"scope": []}, {"scope": [SCOPE], "lifetime": "7200s"}])
 def test_an_impersonation_that_cannot_be_is_refused(emulator: Emulator, body: dict[str, t.Any]) -> None:
     email = new_account(emulator)
@@ -297,7 +325,10 @@ def test_an_impersonation_that_cannot_be_is_refused(emulator: Emulator, body: di
 def test_an_identity_token_is_signed_by_the_published_certificate(emulator: Emulator) -> None:
     email = new_account(emulator)
     allow(emulator, email)
-    token = emulator.ok("POST", f"{CREDENTIALS}/{email}:generateIdToken", {"audience": "https://mlflow"})["token"]
+    url = f"{CREDENTIALS}/{email}:generateIdToken"
+    token = emulator.ok("POST", url, {"audience": "https://mlflow", "includeEmail": True})["token"]
+    short = emulator.ok("POST", url, {"audience": "https://mlflow"})["token"]
+    assert "email" not in jwt.decode(short, verify=False)
     certificates = emulator.ok("GET", "https://www.googleapis.com/oauth2/v1/certs", principal=None)
     claims = jwt.decode(token, certs=certificates, audience="https://mlflow")
     assert (claims["email"], claims["iss"]) == (email, "https://accounts.google.com")

@@ -11,12 +11,12 @@ import google_crc32c
 import pytest
 
 if t.TYPE_CHECKING:
-    from conftest import Answer, Emulator
+    from harness import Answer, Emulator
 
 API = "https://secretmanager.googleapis.com/v1"
 PROJECT = f"{API}/projects/test-project"
 SECRET = f"{PROJECT}/secrets/s"
-AUTOMATIC = {"replication": {"automatic": {}}}
+AUTOMATIC: dict[str, t.Any] = {"replication": {"automatic": {}}}
 
 
 def make(emulator: Emulator, name: str = "s", **more: t.Any) -> dict[str, t.Any]:
@@ -54,6 +54,7 @@ def test_a_secret_is_named_with_the_number_of_its_project(emulator: Emulator) ->
         ("x" * 256, AUTOMATIC, 400, "Secret ID"),
         ("new", {}, 400, "replication"),
         ("new", AUTOMATIC | {"labels": {"Upper": "x"}}, 400, "label"),
+        ("new", AUTOMATIC | {"ttl": "60s"}, 501, "ttl"),
         ("s", AUTOMATIC, 409, "already exists"),
     ],
 )
@@ -173,6 +174,11 @@ def test_a_mask_that_names_nothing_that_can_change_is_refused(
     emulator: Emulator, secret: dict[str, t.Any], mask: str
 ) -> None:
     assert emulator.call("PATCH", f"{SECRET}?updateMask={mask}", AUTOMATIC).status == 400
+
+
+def test_a_setting_without_an_effect_is_refused(emulator: Emulator, secret: dict[str, t.Any]) -> None:
+    answer = emulator.call("PATCH", f"{SECRET}?updateMask=expire_time", {"expireTime": "2050-01-01T00:00:00Z"})
+    assert (answer.status, answer.json()["error"]["status"]) == (501, "UNIMPLEMENTED")
 
 
 def test_an_alias_stands_for_a_version(emulator: Emulator, secret: dict[str, t.Any]) -> None:

@@ -12,8 +12,8 @@ from gcp_emulator.services.servicenetworking import ServiceNetworking
 from gcp_emulator.store import Store
 
 if t.TYPE_CHECKING:
-    from conftest import Emulator
     from gcp_emulator.errors import Json
+    from harness import Emulator
 
 API = "https://servicenetworking.googleapis.com/v1/"
 CONNECTIONS = API + "services/servicenetworking.googleapis.com/connections"
@@ -101,12 +101,18 @@ def test_a_network_may_be_named_by_number_or_id_and_is_answered_by_number(
     }
 
 
+def test_the_connections_to_all_services_can_be_listed(emulator: Emulator, number: str, ranges: dict[str, str]) -> None:
+    connect(emulator, number, "one")
+    answer = emulator.ok("GET", f"{API}services/-/connections?network={quote(number)}")
+    assert [connection["reservedPeeringRanges"] for connection in answer["connections"]] == [["one"]]
+
+
 def test_a_network_without_a_connection_lists_none(emulator: Emulator, number: str) -> None:
     assert listed(emulator, number) == []
 
 
 @pytest.mark.parametrize(
-    ("network", "status"), [("default", 400), ("global/networks/default", 400), (NETWORK + "-2", 404)]
+    ("network", "status"), [("projects/test-project/networks/default", 400), (NETWORK + "-2", 404), ("default", 403)]
 )
 def test_a_network_that_is_none_is_refused(emulator: Emulator, network: str, status: int) -> None:
     answer = emulator.call("POST", CONNECTIONS, {"network": network, "reservedPeeringRanges": []})

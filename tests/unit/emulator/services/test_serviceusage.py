@@ -9,8 +9,7 @@ import pytest
 
 if t.TYPE_CHECKING:
     from gcp_emulator.errors import Json
-
-    from tests.unit.emulator.conftest import Emulator
+    from harness import Emulator
 
 ROOT = "https://serviceusage.googleapis.com/v1"
 SERVICES = f"{ROOT}/projects/test-project/services"

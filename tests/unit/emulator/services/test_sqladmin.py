@@ -8,14 +8,15 @@ import typing as t
 from ipaddress import ip_address, ip_network
 
 import pytest
-from gcp_emulator.backends import DatabaseServer, Refused
+from gcp_emulator.backends import DatabaseServer, RefusedError
+from gcp_emulator.errors import ApiError
 from gcp_emulator.operations import Operations
 from gcp_emulator.services.sqladmin import SqlAdmin
 from gcp_emulator.store import Store
 
 if t.TYPE_CHECKING:
-    from conftest import Emulator
     from gcp_emulator.errors import Json
+    from harness import Emulator
 
 ROOT = "https://sqladmin.googleapis.com/"
 API = ROOT + "v1/projects/test-project"
@@ -82,7 +83,8 @@ class TestInstances:
         assert settings["ipConfiguration"]["ipv4Enabled"] is True
         assert [address["type"] for address in instance["ipAddresses"]] == ["PRIMARY"]
 
-    def test_the_server_behind_is_what_the_instance_says(self, emulator: Emulator, peered: str) -> None:
+    @pytest.mark.usefixtures("peered")
+    def test_the_server_behind_is_what_the_instance_says(self, emulator: Emulator) -> None:
         flags = {"databaseFlags": [{"name": "max_connections", "value": "50"}]}
         make(emulator, PRIVATE | flags | {"tier": "db-custom-2-7680"})
         server = emulator.databases.servers[PATH]
@@ -161,13 +163,13 @@ class TestInstances:
             ({"settings": {"tier": "db-f1-micro", "locationPreference": {"zone": "us-east1-b"}}}, "GCE zone"),
             (
                 {"settings": {"tier": "db-f1-micro"} | PRIVATE},
-                "Invalid request: Incorrect Service Networking config for instance: test-project:db:NETWORK_NOT_PEERED.",
+                "Incorrect Service Networking config for instance: test-project:db:NETWORK_NOT_PEERED.",
             ),
         ],
         ids=lambda value: str(value)[:60],
     )
     def test_an_instance_that_cannot_be_is_refused(self, emulator: Emulator, changes: Json, message: str) -> None:
-        answer = emulator.call("POST", INSTANCES, body() | {k: v for k, v in changes.items()})
+        answer = emulator.call("POST", INSTANCES, body() | changes)
         assert answer.status == 400
         assert message in answer.message
         assert "items" not in emulator.ok("GET", INSTANCES)
@@ -226,8 +228,23 @@ class TestInstances:
         assert emulator.ok("GET", DB)["state"] == "FAILED"
         done(emulator, emulator.ok("DELETE", DB))
 
-    @pytest.mark.parametrize(("version", "root"), [("v1", "v1/"), ("v1beta4", "sql/v1beta4/")])
-    def test_both_versions_answer_with_their_own_links(self, emulator: Emulator, version: str, root: str) -> None:
+    def test_what_the_sandbox_refuses_to_make_leaves_the_name_free(
+        self, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(server: DatabaseServer) -> None:
+            raise ApiError(400, "The sandbox cannot run POSTGRES_14.", "invalid")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(emulator.databases, "start", refuse)
+            operation = emulator.ok("POST", INSTANCES, body(databaseVersion="POSTGRES_14"))
+            emulator.finish()
+        ended = emulator.ok("GET", f"{API}/operations/{operation['name']}")
+        assert ended["error"]["errors"][0]["message"] == "The sandbox cannot run POSTGRES_14."
+        assert emulator.call("GET", DB).status == 404
+        make(emulator)
+
+    @pytest.mark.parametrize("root", ["v1/", "sql/v1beta4/"])
+    def test_both_versions_answer_with_their_own_links(self, emulator: Emulator, root: str) -> None:
         make(emulator)
         url = f"{ROOT}{root}projects/test-project"
         assert emulator.ok("GET", url + "/instances/db")["selfLink"] == url + "/instances/db"
@@ -306,7 +323,8 @@ class TestChanges:
         done(emulator, emulator.ok("PATCH", DB, {"settings": {"dataDiskSizeGb": 30}}))
         assert emulator.ok("GET", DB)["settings"]["dataDiskSizeGb"] == "30"
 
-    def test_a_private_address_can_be_added_and_stays(self, emulator: Emulator, peered: str) -> None:
+    @pytest.mark.usefixtures("peered")
+    def test_a_private_address_can_be_added_and_stays(self, emulator: Emulator) -> None:
         make(emulator)
         done(emulator, emulator.ok("PATCH", DB, {"settings": {"ipConfiguration": {"privateNetwork": NETWORK}}}))
         instance = emulator.ok("GET", DB)
@@ -328,7 +346,7 @@ class TestChanges:
 
     def test_restart_stops_and_starts(self, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
         make(emulator)
-        stopped = []
+        stopped: list[str] = []
         monkeypatch.setattr(emulator.databases, "stop", stopped.append)
         done(emulator, emulator.ok("POST", DB + "/restart"))
         assert stopped == [PATH]
@@ -396,7 +414,7 @@ class TestContents:
         words = 'role "mlflow" cannot be dropped because some objects depend on it'
 
         def refuse(path: str, name: str) -> None:
-            raise Refused(words)
+            raise RefusedError(words)
 
         monkeypatch.setattr(emulator.databases, "drop_user", refuse)
         answer = emulator.call("DELETE", DB + "/users?name=mlflow")
@@ -446,7 +464,8 @@ class TestRestart:
         service.wake()
         assert list(emulator.databases.servers) == [PATH]
 
-    def test_an_instance_that_was_being_made_is_made(self, emulator: Emulator, peered: str) -> None:
+    @pytest.mark.usefixtures("peered")
+    def test_an_instance_that_was_being_made_is_made(self, emulator: Emulator) -> None:
         before = make(emulator, PRIVATE)
         store = emulator.cloud.store
         (key, record) = next((k, r) for k, r in store.items("operations") if r["view"].get("operationType") == "CREATE")

@@ -12,6 +12,7 @@ import threading
 import time
 import typing as t
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -26,7 +27,7 @@ from mlflow.store.artifact.gcs_artifact_repo import GCSArtifactRepository
 from requests.adapters import HTTPAdapter
 
 if t.TYPE_CHECKING:
-    from conftest import Emulator
+    from harness import Emulator
 
 BUCKET = "client-bucket"
 MIB = 1024 * 1024
@@ -41,7 +42,7 @@ class Loopback(HTTPAdapter):
         self.port = port
 
     def send(self, request: requests.PreparedRequest, *args: t.Any, **kwargs: t.Any) -> requests.Response:
-        parts = requests.utils.urlparse(request.url)
+        parts = urlsplit(request.url or "")
         request.headers["Host"] = parts.netloc
         request.url = parts._replace(scheme="http", netloc=f"127.0.0.1:{self.port}").geturl()
         return super().send(request, *args, **kwargs)
@@ -59,6 +60,7 @@ class QuietServer(uvicorn.Server):
 def port(emulator: Emulator) -> t.Iterator[int]:
     """A port behind which the emulator is."""
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(emulator.front, http="h11", ws="none", lifespan="off", log_config=None)
     server = QuietServer(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
@@ -91,7 +93,8 @@ def bucket(client: gcs.Client) -> gcs.Bucket:
     bucket.iam_configuration.uniform_bucket_level_access_enabled = True
     bucket.iam_configuration.public_access_prevention = "enforced"
     bucket.versioning_enabled = True
-    return client.create_bucket(bucket, location="us-central1")
+    made: gcs.Bucket = client.create_bucket(bucket, location="us-central1")
+    return made
 
 
 @pytest.mark.parametrize("size", [0, 1, 5 * MIB, len(RANDOM)])
@@ -276,16 +279,30 @@ def test_a_signed_url_begins_a_resumable_upload(signing_client: gcs.Client, buck
     assert bucket.blob("x").download_as_bytes() == RANDOM[:1000]
 
 
+def test_answers_without_contents_leave_the_connection_usable(bucket: gcs.Bucket, session: AuthorizedSession) -> None:
+    upload = bucket.blob("x").create_resumable_upload_session(size=MIB)
+    assert session.delete(upload).status_code == 499
+    bucket.blob("y").upload_from_string(b"1234")
+    head = session.head(f"https://storage.googleapis.com/{BUCKET}/y")
+    assert (head.status_code, head.headers["Content-Length"], head.content) == (200, "4", b"")
+    url = f"https://storage.googleapis.com/storage/v1/b/{BUCKET}/o/y"
+    unchanged = f"?ifGenerationNotMatch={bucket.get_blob('y').generation}"
+    for query in (unchanged, f"{unchanged}&alt=media"):
+        answer = session.get(url + query)
+        assert (answer.status_code, answer.content) == (304, b"")
+    assert session.get(f"{url}?alt=media").content == b"1234"
+
+
 # -- MLflow ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def repository(signing_client: gcs.Client, bucket: gcs.Bucket) -> GCSArtifactRepository:
+def repository(signing_client: gcs.Client, bucket: gcs.Bucket) -> t.Any:
     """MLflow's store of artifacts in the bucket."""
     return GCSArtifactRepository(f"gs://{BUCKET}/mlruns/1/abc/artifacts", client=signing_client)
 
 
-def test_mlflow_logs_lists_loads_and_deletes_artifacts(repository: GCSArtifactRepository, tmp_path: Path) -> None:
+def test_mlflow_logs_lists_loads_and_deletes_artifacts(repository: t.Any, tmp_path: Path) -> None:
     model = tmp_path / "model"
     (model / "data").mkdir(parents=True)
     (model / "MLmodel").write_text("flavors: {}")
@@ -302,9 +319,7 @@ def test_mlflow_logs_lists_loads_and_deletes_artifacts(repository: GCSArtifactRe
     assert [one.path for one in repository.list_artifacts()] == ["MLmodel"]
 
 
-def test_mlflow_uploads_parts_by_signed_urls(
-    repository: GCSArtifactRepository, tmp_path: Path, bucket: gcs.Bucket, port: int
-) -> None:
+def test_mlflow_uploads_parts_by_signed_urls(repository: t.Any, tmp_path: Path, bucket: gcs.Bucket, port: int) -> None:
     file = tmp_path / "big.bin"
     file.write_bytes(RANDOM)
     plain = requests.Session()

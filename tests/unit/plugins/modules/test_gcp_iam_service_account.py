@@ -65,3 +65,10 @@ def test_an_account_of_another_project_is_not_created(http: t.Any, run: t.Any) -
 def test_check_mode_creates_nothing(http: t.Any, run: t.Any) -> None:
     assert run(IamServiceAccount, True, name="mlflow", display_name="Server")["resource"] == {"displayName": "Server"}
     assert http.writes == []
+
+
+def test_an_id_that_cannot_be_names_the_option(http: t.Any, run: t.Any) -> None:
+    message = 'The account ID "x" does not have a length between 6 and 30.'
+    http.when("POST", ACCOUNTS, {"error": {"code": 400, "message": message}}, status_code=400)
+    with pytest.raises(GcpError, match="Check the option name"):
+        run(IamServiceAccount, name="x")

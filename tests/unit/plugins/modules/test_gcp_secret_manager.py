@@ -7,6 +7,7 @@ import typing as t
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import argument_spec
 from ansible_collections.mlops.mlflow.plugins.modules.gcp_secret_manager import SecretManager
 
 Json = dict[str, t.Any]
@@ -143,3 +144,7 @@ def test_one_version_cannot_be_deleted_by_mistake(http: t.Any, run: t.Any) -> No
     with pytest.raises(GcpError, match="deletes the secret with all its versions"):
         run(SecretManager, name="one", state="absent", version="3")
     assert http.writes == []
+
+
+def test_a_value_is_kept_out_of_the_log() -> None:
+    assert argument_spec(SecretManager)["value"]["no_log"]

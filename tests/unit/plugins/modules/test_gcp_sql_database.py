@@ -52,3 +52,11 @@ def test_a_database_of_an_instance_that_is_gone_is_absent(http: t.Any, run: t.An
 def test_check_mode_creates_nothing(http: t.Any, run: t.Any) -> None:
     assert run(SqlDatabase, True, instance="one", name="mlflow")["changed"]
     assert http.writes == []
+
+
+def test_an_instance_that_is_not_there_is_named(http: t.Any, run: t.Any) -> None:
+    path = "v1/projects/p/instances/one/databases"
+    missing = {"error": {"code": 404, "message": "not found", "errors": [{"reason": "instanceDoesNotExist"}]}}
+    http.when("POST", path, missing, status_code=404)
+    with pytest.raises(GcpError, match="Check the option instance, which is one"):
+        run(SqlDatabase, instance="one", name="mlflow")

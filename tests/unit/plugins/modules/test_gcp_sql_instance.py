@@ -163,6 +163,20 @@ def test_a_name_that_was_used_lately_is_told(http: t.Any, run: t.Any) -> None:
         run(SqlInstance, **NEW)
 
 
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("Invalid request: Invalid value for region: mars-1.", "Check the option region, which is mars-1"),
+        ("Invalid Tier (db-huge) for (POSTGRES_16)", r"Check the option settings\.tier, which is db-huge"),
+        ("Invalid request: Invalid flag.", r"Invalid flag\.$"),
+    ],
+)
+def test_a_refusal_names_the_option(http: t.Any, run: t.Any, message: str, words: str) -> None:
+    http.when("POST", INSTANCES, {"error": {"code": 400, "message": message}}, status_code=400)
+    with pytest.raises(GcpError, match=words):
+        run(SqlInstance, **NEW | {"region": "mars-1", "settings": {"tier": "db-huge"}})
+
+
 def test_another_operation_of_the_instance_is_let_pass(http: t.Any, run: t.Any, clock: t.Any) -> None:
     refusal = {
         "error": {
@@ -190,9 +204,20 @@ def test_settings_that_somebody_else_changed_are_planned_again(http: t.Any, run:
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_a_protected_instance_is_not_deleted(http: t.Any, run: t.Any, check_mode: bool) -> None:
     running(http, deletionProtectionEnabled=True)
-    with pytest.raises(GcpError, match=r"settings\.deletion_protection_enabled to false"):
+    with pytest.raises(GcpError, match=r"set settings\.deletion_protection_enabled to false"):
         run(SqlInstance, check_mode, name="one", state="absent")
     assert http.writes == []
+
+
+def test_a_protected_instance_is_deleted_if_the_task_says_so(http: t.Any, run: t.Any) -> None:
+    protected = CURRENT | {"settings": CURRENT["settings"] | {"deletionProtectionEnabled": True}}
+    http.will_answer(200, protected).will_answer(200, OPERATION).will_answer(200, OPERATION).will_answer(404)
+    options = {"settings": {"deletion_protection_enabled": False}}
+    assert run(SqlInstance, name="one", state="absent", **options)["changed"]
+    assert [(r.method, r.path, r.body) for r in http.writes] == [
+        ("PATCH", ONE, {"settings": {"deletionProtectionEnabled": False, "settingsVersion": "7"}}),
+        ("DELETE", ONE, None),
+    ]
 
 
 def test_an_instance_is_deleted(http: t.Any, run: t.Any) -> None:
@@ -213,12 +238,14 @@ def test_what_a_new_instance_needs_is_named(http: t.Any, run: t.Any) -> None:
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
-        ({"state": "FAILED"}, "is FAILED"),
-        ({"state": "SUSPENDED", "suspensionReason": ["BILLING_ISSUE"]}, r"is SUSPENDED \(BILLING_ISSUE\)"),
+        ({"state": "FAILED"}, "is FAILED: no room in the zone"),
+        ({"state": "SUSPENDED", "suspensionReason": ["BILLING_ISSUE"]}, "is SUSPENDED: BILLING_ISSUE"),
     ],
 )
 def test_an_instance_that_does_not_work_is_an_error(http: t.Any, run: t.Any, broken: t.Any, words: str) -> None:
+    errors = {"error": {"errors": [{"code": "INTERNAL_ERROR", "message": "no room in the zone."}]}}
     http.when("GET", ONE, CURRENT | broken)
+    http.when("GET", "v1/projects/p/operations", {"items": [OPERATION, OPERATION | errors]})
     with pytest.raises(GcpError, match=words):
         run(SqlInstance, **NEW)
 

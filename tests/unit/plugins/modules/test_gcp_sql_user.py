@@ -6,6 +6,7 @@ import typing as t
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import argument_spec
 from ansible_collections.mlops.mlflow.plugins.modules.gcp_sql_user import SqlUser
 
 USERS = "v1/projects/p/instances/one/users"
@@ -97,3 +98,15 @@ def test_a_user_who_owns_objects_is_an_error(http: t.Any, run: t.Any) -> None:
     http.when("DELETE", USERS, OPERATION | {"error": {"errors": [{"code": "INTERNAL_ERROR", "message": message}]}})
     with pytest.raises(GcpError, match=message):
         run(SqlUser, instance="one", name="jane", state="absent")
+
+
+def test_an_instance_that_is_not_there_is_named(http: t.Any, run: t.Any) -> None:
+    path = "v1/projects/p/instances/one/users"
+    missing = {"error": {"code": 404, "message": "not found", "errors": [{"reason": "instanceDoesNotExist"}]}}
+    http.when("POST", path, missing, status_code=404)
+    with pytest.raises(GcpError, match="Check the option instance, which is one"):
+        run(SqlUser, instance="one", name="mlflow")
+
+
+def test_a_password_is_kept_out_of_the_log() -> None:
+    assert argument_spec(SqlUser)["password"]["no_log"]

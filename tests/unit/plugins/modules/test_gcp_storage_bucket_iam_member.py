@@ -65,7 +65,7 @@ def test_a_bucket_that_is_not_there_yet_is_planned_in_check_mode(http: t.Any, ru
 
 
 def test_nothing_is_written_to_a_bucket_that_is_not_there(http: t.Any, run: t.Any) -> None:
-    with pytest.raises(GcpError, match="b/one/iam does not exist"):
+    with pytest.raises(GcpError, match=r"there is no such bucket\. Check the option bucket"):
         run(StorageBucketIamMember, **OPTIONS)
     assert http.writes == []
 
@@ -89,5 +89,12 @@ def test_an_account_that_is_not_known_yet_is_awaited(http: t.Any, run: t.Any, cl
 
 def test_an_account_that_does_not_exist_is_an_error_in_the_end(http: t.Any, run: t.Any) -> None:
     http.when("GET", PATH, WITHOUT).when("PUT", PATH, UNKNOWN, status_code=400)
-    with pytest.raises(GcpError, match="does not exist"):
+    with pytest.raises(GcpError, match=f"does not exist.*Check the option member, which is {SERVER}"):
+        run(StorageBucketIamMember, **OPTIONS)
+
+
+def test_a_role_that_does_not_exist_is_named(http: t.Any, run: t.Any) -> None:
+    refusal = {"error": {"code": 400, "message": "Role roles/storage.objectUser is not supported for this resource."}}
+    http.when("GET", PATH, WITHOUT).when("PUT", PATH, refusal, status_code=400)
+    with pytest.raises(GcpError, match=f"Check the option role, which is {ROLE}"):
         run(StorageBucketIamMember, **OPTIONS)

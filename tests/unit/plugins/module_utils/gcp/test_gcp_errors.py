@@ -155,3 +155,22 @@ def test_an_error_of_an_operation_is_told_in_its_dialect(error: t.Any, message: 
     told = from_operation(error)
     assert message in told.message
     assert told.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "patience"),
+    [
+        ({"errors": [{"code": "ZONE_RESOURCE_POOL_EXHAUSTED", "message": "not enough resources"}]}, 503, 0),
+        ({"errors": [{"code": "RESOURCE_NOT_READY", "message": "The network is not ready"}]}, 400, FOREVER),
+        ({"code": 9, "message": "There is a peering operation in progress"}, None, FOREVER),
+        ({"errors": [{"code": "QUOTA_EXCEEDED", "message": "Quota 'CPUS' exceeded."}]}, 403, 0),
+    ],
+)
+def test_an_operation_is_begun_again_only_if_it_came_too_early(error: t.Any, status: int, patience: float) -> None:
+    told = from_operation(error, status)
+    assert (told.patience, told.status) == (patience, status)
+
+
+def test_a_zone_without_room_is_told_with_the_way_out() -> None:
+    error = from_operation({"errors": [{"code": "ZONE_RESOURCE_POOL_EXHAUSTED", "message": "no"}]}, 503)
+    assert "another zone" in " ".join(advice(error, ""))

@@ -227,6 +227,13 @@ def test_check_mode_tells_the_same_and_writes_nothing(
     assert (predicted["changed"], predicted["diff"]) == (actual["changed"], actual["diff"])
 
 
+def test_check_mode_predicts_that_a_key_goes_from_a_map(http: t.Any, run: t.Any) -> None:
+    http.when("GET", URL, NOW)
+    predicted = run(Thing, True, name="a", password="zebra", **settings(user_labels={"x": "1"}))["resource"]
+    assert predicted["settings"] == {"tier": "small", "version": "7", "userLabels": {"x": "1"}}
+    assert "zebra" not in str(predicted)
+
+
 def test_check_mode_takes_what_a_disabled_api_hides_as_absent(http: t.Any, make: t.Any) -> None:
     from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import reconcile
 
@@ -342,3 +349,36 @@ def test_an_error_about_a_secret_does_not_tell_it(http: t.Any, run: t.Any) -> No
     with pytest.raises(GcpError, match=r"Check the option password\.") as caught:
         run(Thing, name="a", password="s3cret")
     assert "s3cret" not in str(caught.value)
+
+
+def test_an_error_about_the_name_in_the_url_names_the_option(http: t.Any, run: t.Any) -> None:
+    http.will_answer(400, {"error": {"message": "Invalid value for field 'thing': 'A b'. Must be a match of regex"}})
+    with pytest.raises(GcpError, match="Check the option name, which is 'A b'"):
+        run(Thing, name="A b")
+
+
+def test_an_error_about_what_an_option_refers_to_names_the_option(http: t.Any, run: t.Any) -> None:
+    http.will_answer(404).will_answer(404, {"error": {"message": "The resource 'projects/q/n/x' was not found"}})
+    with pytest.raises(GcpError, match=r"Check the option settings\.networks, which refers to it"):
+        run(Thing, name="a", **settings(networks=["https://host/v1/projects/q/n/x"]))
+
+
+@pytest.mark.parametrize(("options", "empty"), [({"name": ""}, "name"), ({"name": "a", "project": ""}, "project")])
+def test_an_empty_name_is_not_taken_for_the_collection(http: t.Any, run: t.Any, options: t.Any, empty: str) -> None:
+    with pytest.raises(GcpError, match=f"The option {empty} is empty"):
+        run(Thing, state="absent", **options)
+    assert http.requests == []
+
+
+def test_a_name_cannot_leave_its_place_in_the_url(make: t.Any) -> None:
+    url = "https://things.googleapis.com/v1/projects/p/things"
+    assert make(Thing, name="../x?y#z").url == f"{url}/..%2Fx%3Fy%23z"
+    assert make(Thing, name="a@b").url == f"{url}/a@b"
+
+
+def test_what_is_in_the_way_is_named_at_once(http: t.Any, run: t.Any) -> None:
+    text = "The resource 'projects/p/disks/a' already exists"
+    http.when("POST", ALL, {"error": {"message": text}}, status_code=409)
+    with pytest.raises(GcpError, match="projects/p/disks/a is in the way"):
+        run(Thing, name="a")
+    assert len(http.writes) == 1

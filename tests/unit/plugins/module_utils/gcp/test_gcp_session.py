@@ -131,3 +131,28 @@ def test_pauses_grow_with_jitter_up_to_a_limit(attempt: int) -> None:
     pauses = {backoff(attempt, 1, 16) for _ in range(20)}
     assert len(pauses) > 1
     assert all(min(16, 2**attempt) / 2 <= pause <= min(16, 2**attempt) for pause in pauses)
+
+
+def test_what_the_answer_says_that_gives_no_token_is_told(http: t.Any, session: t.Any) -> None:
+    answer = '{"error": {"code": 403, "message": "Permission iam.serviceAccounts.getAccessToken denied"}}'
+    http.will_raise(RefreshError("Unable to acquire impersonated credentials", answer))
+    with pytest.raises(GcpError, match=r"impersonated credentials Permission \S+ denied"):
+        session.get(URL)
+
+
+@pytest.mark.parametrize(
+    ("inner", "told", "asked"),
+    [
+        (SSLError("[SSL: CERTIFICATE_VERIFY_FAILED]"), "The certificate of .* is not trusted", 1),
+        (refused(), "cannot be reached", 2),
+        (ReadTimeout("slow"), "did not answer", 2),
+    ],
+)
+def test_a_token_endpoint_that_fails_is_told_like_any_other(
+    http: t.Any, session: t.Any, clock: t.Any, inner: Exception, told: str, asked: int
+) -> None:
+    for _ in range(1000):
+        http.will_raise(TransportError(inner))
+    with pytest.raises(GcpError, match=told):
+        session.request("POST", URL, {})
+    assert len(http.requests) >= asked

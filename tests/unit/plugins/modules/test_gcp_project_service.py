@@ -1,0 +1,76 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError
+from ansible_collections.mlops.mlflow.plugins.modules.gcp_project_service import ProjectService
+
+ALL = "v1/projects/p/services"
+DONE = {"name": "operations/acat.1", "done": True}
+
+
+def services(**states: str) -> t.Any:
+    """What batchGet answers."""
+    found = [{"name": f"projects/1/services/{n}.googleapis.com", "state": s} for n, s in states.items()]
+    return {"services": found}
+
+
+def names(*short: str) -> list[str]:
+    """Names of APIs."""
+    return [f"{name}.googleapis.com" for name in short]
+
+
+def test_what_is_missing_is_enabled_at_once(http: t.Any, run: t.Any) -> None:
+    before = services(run="DISABLED", compute="ENABLED", iam="DISABLED")
+    after = services(run="ENABLED", compute="ENABLED", iam="ENABLED")
+    http.when("GET", f"{ALL}:batchGet", before, after).when("POST", f"{ALL}:batchEnable", DONE)
+    result = run(ProjectService, names=names("run", "compute", "iam"))
+    assert result["resource"] == after
+    assert result["diff"]["before"]["iam.googleapis.com"] == "DISABLED"
+    assert result["diff"]["after"]["iam.googleapis.com"] == "ENABLED"
+    assert http.writes == [("POST", f"{ALL}:batchEnable", {"serviceIds": names("run", "iam")}, {})]
+
+
+@pytest.mark.parametrize("options", [{"name": "run.googleapis.com"}, {"names": names("run", "run")}])
+def test_what_is_enabled_stays(http: t.Any, run: t.Any, options: t.Any) -> None:
+    http.when("GET", f"{ALL}:batchGet", services(run="ENABLED"))
+    assert not run(ProjectService, **options)["changed"]
+    assert http.requests[0].query == {"names": ["projects/p/services/run.googleapis.com"]}
+
+
+def test_many_are_read_by_thirty_and_enabled_by_twenty(http: t.Any, run: t.Any) -> None:
+    many = [f"a{number}" for number in range(45)]
+    http.when("GET", f"{ALL}:batchGet", services(**dict.fromkeys(many, "DISABLED")))
+    http.when("POST", f"{ALL}:batchEnable", DONE)
+    run(ProjectService, names=names(*many))
+    assert [len(request.query["names"]) for request in http.requests[:2]] == [30, 15]
+    assert [len(request.body["serviceIds"]) for request in http.writes] == [20, 20, 5]
+
+
+def test_absent_disables_what_is_enabled(http: t.Any, run: t.Any) -> None:
+    http.when("GET", f"{ALL}:batchGet", services(run="ENABLED", iam="DISABLED"))
+    http.when("POST", f"{ALL}/run.googleapis.com:disable", DONE)
+    assert run(ProjectService, names=names("run", "iam"), state="absent")["changed"]
+    assert http.writes == [("POST", f"{ALL}/run.googleapis.com:disable", {}, {})]
+
+
+def test_check_mode_enables_nothing(http: t.Any, run: t.Any) -> None:
+    http.when("GET", f"{ALL}:batchGet", services(run="DISABLED"))
+    assert run(ProjectService, True, name="run.googleapis.com")["changed"]
+    assert http.writes == []
+
+
+def test_another_activation_is_waited_for(http: t.Any, run: t.Any) -> None:
+    busy = {"error": {"message": "Another activation is in progress", "status": "FAILED_PRECONDITION"}}
+    http.will_answer(200, services(run="DISABLED")).will_answer(400, busy).will_answer(200, DONE)
+    http.when("GET", f"{ALL}:batchGet", services(run="ENABLED"))
+    assert run(ProjectService, name="run.googleapis.com")["changed"]
+
+
+def test_an_api_that_does_not_exist_is_told(http: t.Any, run: t.Any) -> None:
+    details = [{"reason": "SERVICE_CONFIG_NOT_FOUND_OR_PERMISSION_DENIED"}]
+    http.will_answer(403, {"error": {"message": "Not found: nothing.googleapis.com", "details": details}})
+    with pytest.raises(GcpError, match="Check the names of the APIs"):
+        run(ProjectService, name="nothing.googleapis.com")
