@@ -17,6 +17,7 @@ export PYTHONPATH := $(CURDIR)/emulator
 # Another directory and other flags give a second sandbox beside the first.
 SANDBOX ?= $(CURDIR)/.sandbox
 SANDBOX_FLAGS ?=
+ENGINE := --engine $(CACHE)/engine
 export GCP_EMULATOR_HOME := $(SANDBOX)
 
 SANDBOX_SHELL := eval "$$(python -m gcp_emulator env)"
@@ -34,7 +35,7 @@ demo-down: .venv/ready ## Remove the demo and its sandbox; caches stay
 
 .PHONY: sandbox
 sandbox: .venv/ready ## Start the sandbox alone, with its empty project
-	python -m gcp_emulator up $(SANDBOX_FLAGS)
+	python -m gcp_emulator up $(ENGINE) $(SANDBOX_FLAGS)
 
 .PHONY: env
 env: .venv/ready ## Print what a shell needs to work in the sandbox: eval "$$(make env)"
@@ -49,7 +50,10 @@ test: lint sanity unit e2e molecule ## Run everything, as CI does
 lint: .venv/ready $(CACHE)/tree ## Check style, types and documentation
 	ruff check
 	ruff format --check
-	mypy emulator plugins tests/unit tests/contract tests/e2e
+	mypy emulator plugins tests/contract tests/integration
+	for tests in tests/unit/emulator tests/e2e molecule/default/tests; do \
+	  (cd $$tests && mypy --config-file $(CURDIR)/pyproject.toml .); \
+	done
 	yamllint --strict .
 	shellcheck scripts/*.sh .ci/run
 	ANSIBLE_COLLECTIONS_PATH=$(CACHE)/tree ansible-lint --offline

@@ -1,0 +1,77 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An empty project: what a check plans, and what bad input gets before anything is changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from sandbox import Sandbox
+
+PLANNED = (
+    "services | Enable the APIs",
+    "bucket | Create the bucket",
+    "service_account | Create the service account",
+    "address | Reserve the address",
+    "vm | Create the VM",
+    "peering | Allocate a range for Google's services",
+    "peering | Peer the network with Google's services",
+    "instance | Begin to create the instance",
+    "user | Create the user",
+    "user | Keep the password",
+)
+
+
+def test_a_check_plans_each_resource_and_changes_nothing(empty: Sandbox) -> None:
+    before = empty.state()
+    run = empty.playbook("site", "--check", "--diff")
+    assert run.status == 0, run.output
+    assert set(PLANNED) <= set(run.changed_tasks)
+    assert empty.state() == before
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        pytest.param({"gcp_project": ""}, ["gcp_project is not set", "gcloud projects list"], id="no project"),
+        pytest.param({"gcp_project": "no-such-project"}, ["gcp_project=no-such-project"], id="a project that is not"),
+        pytest.param({"gcp_region": "Mars"}, ['gcp_region is "Mars"', "gcloud compute zones list"], id="no region"),
+        pytest.param({"gcp_zone": "us-east1-b"}, ['gcp_zone "us-east1-b"'], id="a zone of another region"),
+        pytest.param({"mlflow_port": 80}, ['mlflow_port is "80"', "from 1024 to 65535"], id="a privileged port"),
+        pytest.param({"gcp_infra_allowed_cidrs": ["all"]}, ["gcp_infra_allowed_cidrs", "all"], id="no range"),
+        pytest.param({"mlflow_name": "My_Server"}, ['mlflow_name is "My_Server"'], id="a name that cannot be"),
+    ],
+)
+def test_bad_input_names_the_variable_before_anything_is_changed(
+    empty: Sandbox, variables: dict[str, object], said: list[str]
+) -> None:
+    before = empty.state()
+    run = empty.playbook("site", "--extra-vars", json.dumps(variables))
+    assert run.status != 0
+    assert [words for words in said if words not in flat(run.output)] == []
+    assert empty.state() == before
+
+
+def test_a_refused_credential_is_named(empty: Sandbox, tmp_path: Path) -> None:
+    key = json.loads(Path(empty.variables["GOOGLE_APPLICATION_CREDENTIALS"]).read_text())
+    refused = tmp_path / "refused.json"
+    refused.write_text(
+        json.dumps(key | {"private_key_id": "0" * 40, "client_email": "nobody@nowhere.iam.gserviceaccount.com"})
+    )
+    run = empty.playbook("site", GOOGLE_APPLICATION_CREDENTIALS=str(refused))
+    assert run.status != 0
+    assert "GOOGLE_APPLICATION_CREDENTIALS" in run.output
+    assert "nobody@nowhere.iam.gserviceaccount.com" in run.output
+
+
+def test_an_api_that_does_not_answer_is_named(empty: Sandbox) -> None:
+    run = empty.playbook("site", HTTPS_PROXY="http://127.0.0.1:9")
+    assert run.status != 0
+    assert "googleapis.com" in run.output
+    assert "127.0.0.1" in run.output
+
+
+def flat(output: str) -> str:
+    """Ansible's output with the quotes of its JSON undone."""
+    return output.replace('\\"', '"')
