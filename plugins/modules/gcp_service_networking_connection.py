@@ -107,13 +107,9 @@ class ServiceNetworkingConnection(Resource):
         found = [item for item in answer.get("connections", []) if item.get("service", service) == service]
         return found[0] if found else None
 
-    def plan(self, current: Json | None) -> Plan:
-        plan = super().plan(current)
-        if plan.action == "create" and not self.params["reserved_peering_ranges"]:
-            raise GcpError("reserved_peering_ranges must be given to make the connection.")
-        return plan
-
     def create(self, plan: Plan) -> Json:
+        if not self.params["reserved_peering_ranges"]:
+            raise GcpError("reserved_peering_ranges must be given to make the connection.")
         body = {"network": self.numbered_network, **plan.changes}
         return self.request("POST", self.parent, body)
 

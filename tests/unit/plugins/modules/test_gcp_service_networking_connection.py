@@ -58,7 +58,7 @@ def test_the_ranges_are_exact(http: t.Any, run: t.Any) -> None:
 def test_a_new_connection_needs_ranges(http: t.Any, run: t.Any) -> None:
     http.when("GET", ALL, {})
     with pytest.raises(GcpError, match="reserved_peering_ranges must be given"):
-        run(ServiceNetworkingConnection, True, network="default")
+        run(ServiceNetworkingConnection, network="default")
 
 
 def test_a_connection_is_ended(http: t.Any, run: t.Any) -> None:

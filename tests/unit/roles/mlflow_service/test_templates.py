@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 ROLE = pathlib.Path(__file__).parents[4] / "roles" / "mlflow_service"
@@ -44,11 +43,6 @@ class Role:
         return str(self.templar.copy_with_new_env(searchpath=[str(ROLE / "templates")]).template(
             text, overrides={"trim_blocks": True, "lstrip_blocks": False}, escape_backslashes=False
         ))  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _filters() -> None:
-    init_plugin_loader()
 
 
 def environment(role: Role, content: Mapping[str, Any]) -> dict[str, str]:
