@@ -33,7 +33,7 @@ LOCK_SECONDS = 600
 ADVISORY_LOCK = 0x6D6C666C6F77  # "mlflow"
 
 
-class Problem(Exception):
+class UnusableDatabaseError(Exception):
     """Something that a person has to put right; the text says what, and where to look."""
 
 
@@ -49,10 +49,10 @@ class Target:
 
     @classmethod
     def from_uri(cls, uri: str) -> Target:
-        """Read SQLAlchemy's URI of a PostgreSQL database; raises :class:`Problem` for any other URI."""
+        """Read SQLAlchemy's URI of a PostgreSQL database; raises :class:`UnusableDatabaseError` for any other URI."""
         parts = urllib.parse.urlsplit(uri)
         if parts.scheme.partition("+")[0] != "postgresql" or not parts.hostname:
-            raise Problem("MLFLOW_BACKEND_STORE_URI is not the URI of a PostgreSQL database with a host")
+            raise UnusableDatabaseError("MLFLOW_BACKEND_STORE_URI is not the URI of a PostgreSQL database with a host")
         return cls(
             host=parts.hostname,
             port=parts.port or 5432,
@@ -88,7 +88,9 @@ class Release:
                 (revisions if name == "revision" else parents).update(re.findall(r"[\"'](\w+)[\"']", value))
         heads = revisions - parents
         if len(heads) != 1:
-            raise Problem(f"The installed MLflow has no single schema head in {versions}: {sorted(heads)}")
+            raise UnusableDatabaseError(
+                f"The installed MLflow has no single schema head in {versions}: {sorted(heads)}"
+            )
         return cls(head=heads.pop(), known=frozenset(revisions))
 
     @classmethod
@@ -96,7 +98,7 @@ class Release:
         """The release in the environment of the Python that runs this."""
         spec = importlib.util.find_spec("mlflow")
         if spec is None or not spec.submodule_search_locations:
-            raise Problem(f"MLflow is not installed for {sys.executable}")
+            raise UnusableDatabaseError(f"MLflow is not installed for {sys.executable}")
         return cls.from_directory(
             pathlib.Path(spec.submodule_search_locations[0], "store", "db_migrations", "versions")
         )
@@ -120,7 +122,7 @@ def explain(text: str, target: Target) -> str:
             "mlflow_service_database_password and mlflow_service_database_user"
         )
     if f'role "{target.user}" does not exist' in words:
-        return f"There is no user {target.user!r} in the database at {target.address}: look at mlflow_service_database_user"
+        return f"There is no user {target.user!r} at {target.address}: look at mlflow_service_database_user"
     if f'database "{target.database}" does not exist' in words:
         return f"There is no database {target.database!r} at {target.address}: look at mlflow_service_database_name"
     if "permission denied for database" in words:
@@ -143,11 +145,11 @@ def explain(text: str, target: Target) -> str:
 
 
 def reach(target: Target) -> None:
-    """Prove the name and the route; raises :class:`Problem`."""
+    """Prove the name and the route; raises :class:`UnusableDatabaseError`."""
     try:
         addresses = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
-        raise Problem(
+        raise UnusableDatabaseError(
             f"The name of the database's host, {target.host!r}, does not resolve ({error.strerror}): look at "
             "mlflow_service_database_host"
         ) from error
@@ -161,7 +163,7 @@ def reach(target: Target) -> None:
                 reasons.append(error.strerror or "no answer within 5 seconds")
             else:
                 return
-    raise Problem(
+    raise UnusableDatabaseError(
         f"There is no route to the database at {target.address} ({', '.join(dict.fromkeys(reasons))}): look at "
         "mlflow_service_database_host and mlflow_service_database_port, whether the database runs, and whether this "
         "machine's network reaches it (for Cloud SQL with a private address: the peering of the network)"
@@ -169,14 +171,14 @@ def reach(target: Target) -> None:
 
 
 def connect(target: Target) -> psycopg2.extensions.connection:
-    """Log in; raises :class:`Problem`."""
+    """Log in; raises :class:`UnusableDatabaseError`."""
     import psycopg2
 
     reach(target)
     try:
-        connection = psycopg2.connect(target.dsn, application_name="mlflow_database")
+        connection = psycopg2.connect(target.dsn, application_name="mlflow_database")  # type: ignore[no-untyped-call]
     except psycopg2.OperationalError as error:
-        raise Problem(explain(str(error), target)) from error
+        raise UnusableDatabaseError(explain(str(error), target)) from error
     connection.autocommit = True
     return connection
 
@@ -191,21 +193,23 @@ def read(connection: psycopg2.extensions.connection) -> Contents:
             cursor.execute("select version_num from alembic_version")
             revisions = [revision for (revision,) in cursor.fetchall()]
     if len(revisions) > 1:
-        raise Problem(f"The schema has several revisions at once ({', '.join(sorted(revisions))}): restore a backup")
+        raise UnusableDatabaseError(
+            f"The schema has several revisions at once ({', '.join(sorted(revisions))}): restore a backup"
+        )
     return Contents(revision=revisions[0] if revisions else None, tables=tables)
 
 
 def judge(contents: Contents, release: Release, target: Target) -> str:
     """Tell the state of the schema: ``empty``, ``older`` or ``current``.
 
-    Raises :class:`Problem` for one that this release must not touch.
+    Raises :class:`UnusableDatabaseError` for one that this release must not touch.
     """
     if contents.revision == release.head:
         return "current"
     if contents.revision in release.known:
         return "older"
     if contents.revision is not None:
-        raise Problem(
+        raise UnusableDatabaseError(
             f"The schema of database {target.database!r} is at revision {contents.revision}, which this MLflow "
             f"(head {release.head}) does not know: it was made by a newer MLflow, or by another program. Raise "
             "mlflow_service_version, look at mlflow_service_database_name, or restore a backup of before"
@@ -215,26 +219,26 @@ def judge(contents: Contents, release: Release, target: Target) -> str:
     # A first migration that was interrupted leaves the first tables without a revision; the next one finishes it.
     if "experiments" in contents.tables:
         return "older"
-    raise Problem(
+    raise UnusableDatabaseError(
         f"Database {target.database!r} at {target.address} holds other tables ({', '.join(sorted(contents.tables)[:5])}"
         "...): look at mlflow_service_database_name"
     )
 
 
 def may_create(connection: psycopg2.extensions.connection, target: Target) -> None:
-    """Prove the right to make tables, which PostgreSQL 15 gives to a database's owner alone; raises :class:`Problem`."""
+    """Prove the right to make tables, which PostgreSQL 15 gives owners alone; raises :class:`UnusableDatabaseError`."""
     with connection.cursor() as cursor:
         cursor.execute("select current_schema(), has_schema_privilege(current_schema(), 'CREATE')")
         ((schema, allowed),) = cursor.fetchall()
     if not allowed:
-        raise Problem(
+        raise UnusableDatabaseError(
             f"User {target.user!r} may not create tables in schema {schema!r} of database {target.database!r}: make "
             "that user the database's owner, or look at mlflow_service_database_user"
         )
 
 
 def check(target: Target, *, ready: bool) -> dict[str, str | None]:
-    """Prove that the database can be used; raises :class:`Problem`."""
+    """Prove that the database can be used; raises :class:`UnusableDatabaseError`."""
     release = Release.installed()
     connection = connect(target)
     try:
@@ -243,7 +247,7 @@ def check(target: Target, *, ready: bool) -> dict[str, str | None]:
         if state != "current":
             may_create(connection, target)
             if ready:
-                raise Problem(
+                raise UnusableDatabaseError(
                     f"The schema is {state} (revision {contents.revision}, this MLflow wants {release.head}): "
                     "run the play again, which migrates it"
                 )
@@ -253,8 +257,9 @@ def check(target: Target, *, ready: bool) -> dict[str, str | None]:
 
 
 def migrate(target: Target, uri: str) -> dict[str, str | None]:
-    """Bring the schema to the head of the installed MLflow, once; raises :class:`Problem`."""
-    import psycopg2.errors
+    """Bring the schema to the head of the installed MLflow, once; raises :class:`UnusableDatabaseError`."""
+    import psycopg2
+    import psycopg2.errorcodes
 
     release = Release.installed()
     connection = connect(target)
@@ -263,8 +268,10 @@ def migrate(target: Target, uri: str) -> dict[str, str | None]:
             cursor.execute("select set_config('lock_timeout', %s, false)", (f"{LOCK_SECONDS}s",))
             try:
                 cursor.execute("select pg_advisory_lock(%s)", (ADVISORY_LOCK,))
-            except psycopg2.errors.LockNotAvailable as error:
-                raise Problem(
+            except psycopg2.OperationalError as error:
+                if error.pgcode != psycopg2.errorcodes.LOCK_NOT_AVAILABLE:
+                    raise
+                raise UnusableDatabaseError(
                     f"Another migration of database {target.database!r} has been running for {LOCK_SECONDS} seconds"
                 ) from error
         before = read(connection)
@@ -274,9 +281,13 @@ def migrate(target: Target, uri: str) -> dict[str, str | None]:
             subprocess.run([sys.executable, "-m", "mlflow", "db", "upgrade", uri], check=True)
             after = read(connection)
             if after.revision != release.head:
-                raise Problem(f"The migration ended at revision {after.revision} instead of {release.head}")
+                raise UnusableDatabaseError(
+                    f"The migration ended at revision {after.revision} instead of {release.head}"
+                )
     except subprocess.CalledProcessError as error:
-        raise Problem(f"mlflow db upgrade failed with exit code {error.returncode}: its words are above") from error
+        raise UnusableDatabaseError(
+            f"mlflow db upgrade failed with exit code {error.returncode}: its words are above"
+        ) from error
     finally:
         connection.close()
     return {"from": before.revision, "to": release.head}
@@ -294,7 +305,7 @@ def main(arguments: list[str] | None = None) -> int:
         uri = os.environ.get("MLFLOW_BACKEND_STORE_URI", "")
         target = Target.from_uri(uri)
         answer = migrate(target, uri) if options.command == "migrate" else check(target, ready=options.ready)
-    except Problem as problem:
+    except UnusableDatabaseError as problem:
         print(problem, file=sys.stderr)
         return 1
     print(json.dumps(answer))
