@@ -141,7 +141,10 @@ def test_the_defaults_of_a_role_are_those_of_its_argument_specs(role: str) -> No
     specs = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]
     options = specs["main"].get("options", {})
     public = {name: value for name, value in defaults.items() if not name.startswith("__")}
-    assert {name: option["default"] for name, option in options.items() if "default" in option} == public
+    # A template is no number: the description says where such a default comes from.
+    computed = {name for name, value in public.items() if options[name]["type"] == "int" and "{{" in str(value)}
+    told = {name: option["default"] for name, option in options.items() if "default" in option}
+    assert told == {name: value for name, value in public.items() if name not in computed}
 
 
 @pytest.mark.parametrize("role", ROLES)
