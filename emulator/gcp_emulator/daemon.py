@@ -212,7 +212,7 @@ def _settled(directory: Path, changes: Json) -> Settings:
                 f"The sandbox in {directory} has the {name} {getattr(old, name)!r}, which cannot become "
                 f"{changes[name]!r}. Take it down first, or give another --directory."
             )
-    settings = replace(old or Settings(directory), **changes)
+    settings = replace(old or Settings(directory, docker_host=os.environ.get("DOCKER_HOST", "")), **changes)
     proxies = urllib.request.getproxies_environment()
     proxy = proxies.get("https", proxies.get("all", ""))
     if proxy.rstrip("/") == settings.proxy_url:  # set for this very sandbox: what was before it is stored

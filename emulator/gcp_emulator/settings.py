@@ -15,8 +15,9 @@ class Settings:
     ``directory``: where everything of this sandbox lives. ``project``: the empty project that it offers.
     ``subnet``: the range that plays the Internet; its first address is the sandbox's own, where the proxy and the
     metadata server listen. ``operation_seconds``: how long an operation takes at least. ``engine``: where a container
-    engine of our own lives, if several sandboxes share one. ``upstream_proxy``: through which the machine reaches the
-    real Internet, "" if directly; ``upstream_bypass``: the names that it reaches without, as NO_PROXY has them.
+    engine of our own lives, if several sandboxes share one. ``docker_host``: the engine that the environment named
+    when the sandbox was made, "" if none. ``upstream_proxy``: through which the machine reaches the real Internet, ""
+    if directly; ``upstream_bypass``: the names that it reaches without, as NO_PROXY has them.
     """
 
     directory: Path
@@ -27,6 +28,7 @@ class Settings:
     metadata_port: int = 3180
     operation_seconds: float = 0.3
     engine: Path | None = None
+    docker_host: str = ""
     upstream_proxy: str = ""
     upstream_bypass: str = ""
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
@@ -25,7 +26,7 @@ def deployment() -> t.Iterator[Sandbox]:
     for sandbox in started(Sandbox(CHECKOUT / ".sandbox-e2e", "e2e", "198.18.82.0/24")):
         variables = sandbox.directory / "password.yml"
         variables.touch(mode=0o600)
-        variables.write_text(f"cloudsql_password: !unsafe {PASSWORD!r}\n")
+        variables.write_text(f"cloudsql_password: !unsafe {json.dumps(PASSWORD)}\n")
         sandbox.always = (f"--extra-vars=@{variables}",)
         for task in KILLED_AT:
             sandbox.playbook_killed_at("site", task)

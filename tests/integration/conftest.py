@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 import typing as t
 from pathlib import Path
@@ -54,7 +55,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Lab]:
     """A sandbox directory with its certificate authority, on an engine that has the Internet's network."""
     directory: Path = tmp_path_factory.mktemp("sandbox")
     trustme.CA().cert_pem.write_to_path(directory / "ca.pem")
-    engine = Engine(Settings(directory, name="integration", subnet=SUBNET))
+    engine = Engine(
+        Settings(directory, name="integration", subnet=SUBNET, docker_host=os.environ.get("DOCKER_HOST", ""))
+    )
     engine.ensure()
     yield Lab(engine, Images(engine))
     engine.cleanup()

@@ -129,8 +129,9 @@ def _alive(pid: int) -> bool:
 class Engine:
     """A connection to the engine, and the sandbox's place in it. All that is made there carries ``labels``.
 
-    An engine that listens in the sandbox's engine directory is preferred, then ``DOCKER_HOST``, then the machine's own;
-    where none answers, one is started in that directory. Several sandboxes may share it.
+    An engine that listens in the sandbox's engine directory is preferred, then the one that ``DOCKER_HOST`` named when
+    the sandbox was made, then the machine's own; where none answers, one is started in that directory. Several
+    sandboxes may share it.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -215,12 +216,13 @@ class Engine:
         """The first engine that answers."""
         if self.own and (client := self._connect(self.own_url)):
             return client
-        configured = os.environ.get("DOCKER_HOST")
+        configured = self.settings.docker_host
         if configured and configured != self.own_url:
-            if client := self._connect(None):
+            if client := self._connect(configured):
                 return client
             raise EngineError(
-                f"No container engine answers at DOCKER_HOST={configured}: start it, or unset DOCKER_HOST."
+                f"No container engine answers at DOCKER_HOST={configured}, which this sandbox was made with: start it. "
+                f"If it is gone for ever, and what it ran with it, remove {self.settings.directory} and begin anew."
             )
         if self.own:
             return None
@@ -231,13 +233,10 @@ class Engine:
         return self._connect(f"unix://{DEFAULT_SOCKET}")
 
     @staticmethod
-    def _connect(url: str | None) -> docker.DockerClient | None:
-        """A client of the engine at this address, or of the one that the environment names; None if it is not there."""
+    def _connect(url: str) -> docker.DockerClient | None:
+        """A client of the engine at this address; None if it is not there."""
         try:
-            if url is None:
-                client = docker.from_env(timeout=REQUEST_SECONDS)
-            else:
-                client = docker.DockerClient(base_url=url, timeout=REQUEST_SECONDS)
+            client = docker.DockerClient(base_url=url, timeout=REQUEST_SECONDS)
             client.ping()
         except DockerException:
             return None

@@ -28,7 +28,9 @@ def main() -> int:
     arguments = parser.parse_args()
     directory = arguments.directory.resolve()
     stored = (directory / "settings.json").exists()
-    engine = Engine(Settings.load(directory) if stored else Settings(directory))
+    engine = Engine(
+        Settings.load(directory) if stored else Settings(directory, docker_host=os.environ.get("DOCKER_HOST", ""))
+    )
     try:
         engine.client()
         with ThreadPoolExecutor() as pool:

@@ -50,17 +50,16 @@ def test_chains_that_were_there_before_stay_with_their_rules() -> None:
 @pytest.fixture
 def no_engine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A machine on which no engine answers."""
-    monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setattr(Engine, "_connect", staticmethod(lambda _url: None))
     return monkeypatch
 
 
 def test_an_engine_that_docker_host_names_and_that_is_not_there_is_an_error(
-    no_engine: pytest.MonkeyPatch, tmp_path: Path
+    no_engine: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    no_engine.setenv("DOCKER_HOST", "tcp://192.0.2.1:2375")
-    with pytest.raises(EngineError, match=r"DOCKER_HOST=tcp://192\.0\.2\.1:2375.*unset"):
-        Engine(Settings(tmp_path)).client()
+    with pytest.raises(EngineError, match=r"DOCKER_HOST=tcp://192\.0\.2\.1:2375.*begin anew"):
+        Engine(Settings(tmp_path, docker_host="tcp://192.0.2.1:2375")).client()
 
 
 def test_a_path_that_is_too_long_for_a_socket_is_an_error(no_engine: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 from gcp_emulator.backends import FirewallRule
-from gcp_emulator.backends.network import PodNetwork, firewall_lines, mac_address, ruleset, setup_script
+from gcp_emulator.backends.network import (
+    PodNetwork,
+    firewall_lines,
+    mac_address,
+    nameservers,
+    ruleset,
+    setup_script,
+)
 from gcp_emulator.settings import Settings
 
 SETTINGS = Settings(Path("/sandbox"))
@@ -131,3 +138,18 @@ def test_only_an_external_address_has_a_default_route() -> None:
     assert "ip route replace default via 198.18.77.1" in setup_script(EXTERNAL, SETTINGS)
     assert "ip route replace default" not in setup_script(PRIVATE, SETTINGS)
     assert "ip route replace default" not in setup_script(DATABASE, SETTINGS)
+
+
+def test_name_servers_are_those_that_a_pod_can_ask(tmp_path: Path) -> None:
+    file = tmp_path / "resolv.conf"
+    file.write_text(
+        "# made by hand\nsearch example.com\nnameserver 127.0.0.53\nnameserver 10.255.0.53\nnameserver fd00::53\n"
+    )
+    assert nameservers(file) == ["10.255.0.53"]
+    assert nameservers(tmp_path / "missing") == []
+
+
+def test_a_name_server_is_reached_over_the_internet_whatever_the_vpc_covers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gcp_emulator.backends.network.nameservers", lambda: ["10.128.0.53"])
+    assert 'ip route replace 10.128.0.53 via 198.18.77.1 dev "$internet"' in setup_script(EXTERNAL, SETTINGS)
+    assert "10.128.0.53" not in setup_script(PRIVATE, SETTINGS)
