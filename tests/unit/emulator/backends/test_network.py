@@ -142,9 +142,7 @@ def test_only_an_external_address_has_a_default_route() -> None:
 
 def test_name_servers_are_those_that_a_pod_can_ask(tmp_path: Path) -> None:
     file = tmp_path / "resolv.conf"
-    file.write_text(
-        "# made by hand\nsearch example.com\nnameserver 127.0.0.53\nnameserver 10.255.0.53\nnameserver fd00::53\n"
-    )
+    file.write_text("search example.com\nnameserver 127.0.0.53\nnameserver 10.255.0.53\nnameserver fd00::53\n")
     assert nameservers(file) == ["10.255.0.53"]
     assert nameservers(tmp_path / "missing") == []
 
