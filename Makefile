@@ -32,6 +32,7 @@ demo: sandbox install ## Deploy MLflow into an empty project of the sandbox, and
 .PHONY: demo-down
 demo-down: .venv/ready ## Remove the demo and its sandbox; caches stay
 	python -m gcp_emulator down
+	rm -rf $(SANDBOX)
 
 .PHONY: sandbox
 sandbox: .venv/ready ## Start the sandbox alone, with its empty project
@@ -66,15 +67,20 @@ sanity: .venv/ready ## Run ansible-test sanity
 
 .PHONY: unit
 unit: .venv/ready $(CACHE)/tree ## Run the unit tests, and the contract tests against Google's discovery documents
-	pytest
+	pytest --numprocesses auto
 
 .PHONY: e2e
 e2e: .venv/ready ## Run the demo in a sandbox of its own: interrupted, repeated, changed, and with bad input
-	pytest tests/e2e
+	pytest --numprocesses 2 --dist loadfile tests/e2e
 
 .PHONY: molecule
-molecule: .venv/ready install ## Run the Molecule scenarios
-	ANSIBLE_COLLECTIONS_PATH=$(BUILD)/collections ANSIBLE_HOST_PATTERN_MISMATCH=error MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --all
+molecule: SANDBOX := $(CURDIR)/.sandbox-molecule
+molecule: .venv/ready install ## Run the Molecule scenarios, in a sandbox of their own
+	python -m gcp_emulator up $(ENGINE) --name molecule --subnet 198.18.83.0/24
+	trap '$(MAKE) demo-down SANDBOX=$(SANDBOX)' EXIT; \
+	$(SANDBOX_SHELL); \
+	ANSIBLE_COLLECTIONS_PATH=$(BUILD)/collections ANSIBLE_HOST_PATTERN_MISMATCH=error \
+	  MOLECULE_GLOB='molecule/*/molecule.yml' molecule --base-config molecule/config.yml test --all
 
 ##@ Ship it
 .PHONY: build

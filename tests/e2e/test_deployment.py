@@ -32,7 +32,7 @@ COUNTED = {
     "buckets": 1,
     "secrets": 1,
     "secretVersions": 1,
-    "serviceAccounts": 2,
+    "serviceAccounts": 3,
     "serviceAccountKeys": 1,
 }
 
