@@ -8,51 +8,19 @@ module: gcp_storage_bucket_iam_member
 short_description: Grant a role on a Cloud Storage bucket to one member
 description:
   - Grants a role on a bucket to one member, and takes it back.
-  - The policy is read, changed in this one place and written back with its etag, and the change is planned again
-    when somebody else
-    was faster. Bindings of others, and conditions, stay as they are.
-  - A service account that was just created is unknown to IAM for some seconds. The module waits for it.
 version_added: 0.1.0
 author:
   - The mlops.mlflow authors (@mlops-mlflow)
 extends_documentation_fragment:
   - mlops.mlflow.gcp
   - mlops.mlflow.resource
+  - mlops.mlflow.iam_member
 options:
   bucket:
     description:
       - Bucket, by its name or by the RV(mlops.mlflow.gcp_storage_bucket#module:resource) of a former task.
     type: raw
     required: true
-  role:
-    description: Role, such as V(roles/storage.objectUser), or V(projects/my-project/roles/myRole) for one of your
-      own.
-    type: str
-    required: true
-  member:
-    description:
-      - Who gets the role, such as V(serviceAccount:mlflow@my-project.iam.gserviceaccount.com),
-        V(user:jane@example.com)
-        or V(group:team@example.com).
-    type: str
-    required: true
-  condition:
-    description:
-      - When the role counts. A grant with a condition and one without are two different grants, and so are two with
-        different conditions.
-    type: dict
-    suboptions:
-      title:
-        description: What the condition is called.
-        type: str
-        required: true
-      expression:
-        description: Expression in Common Expression Language.
-        type: str
-        required: true
-      description:
-        description: What the condition is for.
-        type: str
 seealso:
   - module: mlops.mlflow.gcp_storage_bucket
   - module: mlops.mlflow.gcp_project_iam_member

@@ -27,7 +27,8 @@ def documentation(module: str) -> Json:
     own: Json = yaml.safe_load(importlib.import_module(f"{COLLECTION}.modules.{module}").DOCUMENTATION)
     for name in own["extends_documentation_fragment"]:
         fragment = importlib.import_module(f"{COLLECTION}.doc_fragments.{name.rpartition('.')[2]}")
-        own["options"] = yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION).get("options", {}) | own["options"]
+        shared = yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION).get("options", {})
+        own["options"] = shared | own.get("options", {})
     return own
 
 

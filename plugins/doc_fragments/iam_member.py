@@ -1,0 +1,44 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Options of every module that grants a role on something to one member."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Who may do what, and when."""
+
+    DOCUMENTATION = r"""
+options:
+  role:
+    description:
+      - Role, such as V(roles/storage.objectUser), or V(projects/my-project/roles/myRole) for one of your own.
+    type: str
+    required: true
+  member:
+    description:
+      - Who gets the role, such as V(serviceAccount:mlflow@my-project.iam.gserviceaccount.com),
+        V(user:jane@example.com) or V(group:team@example.com).
+    type: str
+    required: true
+  condition:
+    description:
+      - When the role counts. A grant with a condition and one without are two different grants, and so are two with
+        different conditions.
+    type: dict
+    suboptions:
+      title:
+        description: What the condition is called.
+        type: str
+        required: true
+      expression:
+        description: Expression in Common Expression Language.
+        type: str
+        required: true
+      description:
+        description: What the condition is for.
+        type: str
+notes:
+  - The policy is read, changed in this one place and written back with its etag, and the change is planned again when
+    somebody else was faster. Bindings of others, and conditions, stay as they are.
+  - A service account that was just created is unknown to IAM for some seconds. The module waits for it.
+"""
