@@ -37,6 +37,7 @@ demo-down: .venv/ready ## Remove the demo and its sandbox; caches stay
 .PHONY: sandbox
 sandbox: .venv/ready ## Start the sandbox alone, with its empty project
 	python -m gcp_emulator up $(ENGINE) $(SANDBOX_FLAGS)
+	python -m gcp_emulator.backends.images net debian-12 postgres-17 >/dev/null
 
 .PHONY: env
 env: .venv/ready ## Print what a shell needs to work in the sandbox: eval "$$(make env)"

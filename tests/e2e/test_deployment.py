@@ -19,6 +19,36 @@ from conftest import PASSWORD
 from sandbox import Sandbox
 
 
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        pytest.param(
+            {"gcp_region": "mars-east1", "gcp_zone": "mars-east1-b"},
+            ["gcp_region cannot be used", "gcp_region is mars-east1", "gcloud compute zones list"],
+            id="a region that is not",
+        ),
+        pytest.param(
+            {"gcp_zone": "europe-west1-z"},
+            ["gcp_zone cannot be used", "gcp_zone is europe-west1-z", "gcloud compute zones list"],
+            id="a zone that is not",
+        ),
+        pytest.param(
+            {"gcp_infra_machine_type": "e2-colossal"},
+            ["gcp_infra_machine_type is e2-colossal", "gcloud compute machine-types list"],
+            id="a machine type that is not",
+        ),
+    ],
+)
+def test_what_google_does_not_have_names_the_variable_and_makes_no_vm(
+    begun: Sandbox, variables: dict[str, str], said: list[str]
+) -> None:
+    run = begun.playbook("site", "--extra-vars", json.dumps(variables))
+    assert run.status != 0
+    assert [words for words in said if words not in run.output] == []
+    found = begun.state()["resources"]
+    assert (found["compute.instances"], found["sql.instances"]) == ([], [])
+
+
 def test_nothing_is_there_twice_and_nothing_is_orphaned(deployment: Sandbox) -> None:
     found = deployment.state()["resources"]
     assert {kind: len(names) for kind, names in found.items() if kind in COUNTED} == COUNTED
