@@ -13,7 +13,7 @@ PLANNED = (
     "services | Enable the APIs",
     "bucket | Create the bucket",
     "service_account | Create the service account",
-    "address | Reserve the address",
+    "address | Reserve the external address",
     "vm | Create the VM",
     "peering | Allocate a range for Google's services",
     "peering | Peer the network with Google's services",
@@ -66,7 +66,8 @@ def test_a_refused_credential_is_named(empty: Sandbox, tmp_path: Path) -> None:
 
 
 def test_an_api_that_does_not_answer_is_named(empty: Sandbox) -> None:
-    run = empty.playbook("site", HTTPS_PROXY="http://127.0.0.1:9")
+    allowed = '{"gcp_infra_allowed_cidrs": ["198.51.100.7/32"]}'
+    run = empty.playbook("site", "--extra-vars", allowed, HTTPS_PROXY="http://127.0.0.1:9")
     assert run.status != 0
     assert "googleapis.com" in run.output
     assert "127.0.0.1" in run.output
