@@ -18,7 +18,7 @@ export PYTHONPATH := $(CURDIR)/emulator
 SANDBOX ?= $(CURDIR)/.sandbox
 SANDBOX_FLAGS ?=
 ENGINE := --engine $(CACHE)/engine
-export GCP_EMULATOR_HOME := $(SANDBOX)
+export GCP_EMULATOR_HOME = $(SANDBOX)
 
 SANDBOX_SHELL := eval "$$(python -m gcp_emulator env)"
 PLAYBOOK := ANSIBLE_COLLECTIONS_PATH=$(BUILD)/collections ansible-playbook --inventory $(CURDIR)/inventories/sandbox
