@@ -27,17 +27,17 @@ PLAYBOOK_FLAGS ?=
 ##@ Try it
 .PHONY: demo
 demo: sandbox install ## Deploy MLflow into an empty project of the sandbox, and log a model there
-	$(SANDBOX_SHELL); $(PLAYBOOK) $(PLAYBOOK_FLAGS) mlops.mlflow.site
+	@$(SANDBOX_SHELL); $(PLAYBOOK) $(PLAYBOOK_FLAGS) mlops.mlflow.site
 
 .PHONY: demo-down
 demo-down: .venv/ready ## Remove the demo and its sandbox; caches stay
-	python -m gcp_emulator down
-	rm -rf $(SANDBOX)
+	@python -m gcp_emulator down
+	@rm -rf $(SANDBOX)
 
 .PHONY: sandbox
 sandbox: .venv/ready ## Start the sandbox alone, with its empty project
-	python -m gcp_emulator up $(ENGINE) $(SANDBOX_FLAGS)
-	python -m gcp_emulator.backends.images net debian-12 postgres-17 >/dev/null
+	@python -m gcp_emulator up $(ENGINE) $(SANDBOX_FLAGS)
+	@python -m gcp_emulator.backends.images net debian-12 postgres-17 >/dev/null
 
 .PHONY: env
 env: .venv/ready ## Print what a shell needs to work in the sandbox: eval "$$(make env)"
@@ -60,7 +60,7 @@ lint: .venv/ready $(CACHE)/tree ## Check style, types and documentation
 	shellcheck scripts/*.sh .ci/run
 	ANSIBLE_COLLECTIONS_PATH=$(CACHE)/tree ansible-lint --offline
 	antsibull-changelog lint
-	ANSIBLE_COLLECTIONS_PATH=$(CACHE)/tree antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self --skip-rstcheck .
+	ANSIBLE_COLLECTIONS_PATH=$(CACHE)/tree antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self .
 
 .PHONY: sanity
 sanity: .venv/ready ## Run ansible-test sanity
@@ -71,7 +71,7 @@ unit: .venv/ready $(CACHE)/tree ## Run the unit tests, and the contract tests ag
 	pytest --numprocesses auto
 
 .PHONY: e2e
-e2e: .venv/ready ## Run the demo in a sandbox of its own: interrupted, repeated, changed, and with bad input
+e2e: .venv/ready install ## Run the demo in a sandbox of its own: interrupted, repeated, changed, and with bad input
 	pytest --numprocesses 2 --dist loadfile tests/e2e
 
 .PHONY: molecule
@@ -86,11 +86,12 @@ molecule: .venv/ready install ## Run the Molecule scenarios, in a sandbox of the
 ##@ Ship it
 .PHONY: build
 build: .venv/ready ## Build the collection's artefact
-	ansible-galaxy collection build --force --output-path $(BUILD)
+	@ansible-galaxy collection build --force --output-path $(BUILD)
 
 .PHONY: install
 install: build ## Install the artefact into .build/collections
-	ansible-galaxy collection install --force --offline --collections-path $(BUILD)/collections $(BUILD)/mlops-mlflow-*.tar.gz
+	@ANSIBLE_COLLECTIONS_PATH=$(BUILD)/collections ansible-galaxy collection install --force --offline \
+	  --collections-path $(BUILD)/collections $(BUILD)/mlops-mlflow-*.tar.gz
 
 .PHONY: clean
 clean: ## Remove what make made, but a running demo
@@ -102,12 +103,15 @@ help: ## Show this help
 	  /^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) } \
 	  /^[a-z][a-z0-9-]*:.*## / { sub(/[$$][$$]/, "$$", $$2); printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Nothing is printed on standard output, which belongs to `make env`.
 .venv/ready: pyproject.toml scripts/system-packages.sh
-	scripts/system-packages.sh
-	test -x .venv/bin/python || python3 -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
-	uv pip install --quiet --python .venv/bin/python --group controller --group smoke --group sandbox --group test --group lint
-	touch $@
+	@echo 'Preparing the tools in .venv' >&2
+	@scripts/system-packages.sh >&2
+	@test -x .venv/bin/python || python3 -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check uv >&2
+	@uv pip install --quiet --python .venv/bin/python \
+	  --group controller --group smoke --group sandbox --group test --group lint >&2
+	@touch $@
 
 # Python finds the checkout as ansible_collections.mlops.mlflow through this tree.
 $(CACHE)/tree:

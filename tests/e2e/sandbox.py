@@ -65,9 +65,8 @@ class Sandbox:
 
     def up(self) -> None:
         """Start it, and remember what its shell needs."""
-        for target in ("sandbox", "install"):
-            run = self.make(target)
-            assert run.status == 0, run.output
+        run = self.make("sandbox")
+        assert run.status == 0, run.output
         lines = self.make("env").output.splitlines()
         exports = [word for line in lines if line.startswith("export ") for word in shlex.split(line)[1:]]
         values = dict(word.split("=", 1) for word in exports if "=" in word)

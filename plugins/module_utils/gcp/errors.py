@@ -12,6 +12,7 @@ Json = dict[str, t.Any]
 
 FOREVER = math.inf  # seconds; the deadline of the module ends it
 PROPAGATION = 60.0  # seconds; how long a new account may be unknown to the rest of Google Cloud
+ENABLING = 300.0  # seconds; how long an API may say that it is off after it was switched on
 UNREACHABLE = 30.0  # seconds; an endpoint that refuses connections for longer is not coming back
 
 RATE_REASONS = frozenset(
@@ -75,6 +76,7 @@ class GcpError(Exception):
         self.message, self.status, self.reason, self.canonical = message, status, reason, canonical
         self.patience, self.ambiguous, self.retry_after = patience, ambiguous, retry_after
         self.method, self.url = "", ""
+        self.switch = ""  # path of the API that is off: "projects/123/services/compute.googleapis.com"
         self.exhausted = False  # it was asked again for as long as that could help
         self.notes: list[str] = []
 
@@ -160,6 +162,9 @@ def from_answer(status: int, body: t.Any, text: str, retry_after: float = 0) -> 
         retry_after=retry_after,
     )
     result.patience = patience_for(result)
+    for metadata in [item["metadata"] for item in details if isinstance(item.get("metadata"), dict)]:
+        if metadata.keys() >= {"consumer", "service"}:
+            result.switch = f"{metadata['consumer']}/services/{metadata['service']}"
     return result
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp import credentials
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import (
+    ENABLING,
     FOREVER,
     UNREACHABLE,
     GcpError,
@@ -119,6 +120,8 @@ class Session:
             try:
                 return self._once(method, url, body, query, read_seconds)
             except GcpError as error:
+                if error.service_disabled and self._switched_on(error.switch):
+                    error.patience = ENABLING
                 pause = max(backoff(attempt), error.retry_after)
                 attempt += 1
                 spent = self.deadline.elapsed - begin
@@ -130,6 +133,16 @@ class Session:
                     error.exhausted = True
                     raise self._explained(error) from error.__cause__
                 self.deadline.pause(pause)
+
+    def _switched_on(self, switch: str) -> bool:
+        """Whether an API that says that it is off was switched on, which is not known everywhere at once."""
+        if not switch:
+            return False
+        try:
+            service = self._once("GET", f"https://serviceusage.googleapis.com/v1/{switch}", None, None, READ_SECONDS)
+        except GcpError:
+            return False  # what the API said of itself stands
+        return bool(service.get("state") == "ENABLED")
 
     def _explained(self, error: GcpError) -> GcpError:
         for sentence in advice(error, self.credential):

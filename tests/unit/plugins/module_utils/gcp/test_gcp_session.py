@@ -63,6 +63,46 @@ def test_a_busy_service_is_asked_again(http: t.Any, session: t.Any, status: int)
     assert session.get(URL) == {"name": "f"}
 
 
+SWITCH = "v1/projects/123/services/compute.googleapis.com"
+OFF = {
+    "error": {
+        "message": "Compute Engine API has not been used in project 123 before or it is disabled.",
+        "details": [
+            {
+                "reason": "SERVICE_DISABLED",
+                "metadata": {"consumer": "projects/123", "service": "compute.googleapis.com"},
+            }
+        ],
+    }
+}
+
+
+def test_an_api_that_was_just_switched_on_is_waited_for(http: t.Any, session: t.Any) -> None:
+    on = {"state": "ENABLED"}
+    http.will_answer(403, OFF).will_answer(200, on).will_answer(403, OFF).will_answer(200, on)
+    http.will_answer(200, {"name": "f"})
+    assert session.get(URL) == {"name": "f"}
+    assert [request.path for request in http.requests if request.path == SWITCH] == [SWITCH, SWITCH]
+
+
+@pytest.mark.parametrize(("status", "switch"), [(200, {"state": "DISABLED"}), (403, {}), (404, {})])
+def test_an_api_that_is_off_is_told_at_once(http: t.Any, session: t.Any, status: int, switch: t.Any) -> None:
+    http.will_answer(403, OFF).will_answer(status, switch)
+    with pytest.raises(GcpError, match="Enable the API first"):
+        session.get(URL)
+    assert len(http.requests) == 2
+
+
+def test_an_api_that_stays_off_although_it_was_switched_on_is_given_up(
+    http: t.Any, session: t.Any, clock: t.Any
+) -> None:
+    http.when("GET", URL.split(".googleapis.com/")[1], OFF, status_code=403)
+    http.when("GET", SWITCH, {"state": "ENABLED"})
+    with pytest.raises(GcpError, match="Enable the API first"):
+        session.get(URL)
+    assert 240 < clock.time <= 300
+
+
 def test_the_server_says_how_long_to_pause(http: t.Any, session: t.Any, clock: t.Any) -> None:
     http.will_answer(429, {}, Retry_After="42").will_answer(200, {})
     session.get(URL)
