@@ -72,6 +72,7 @@ unit: .venv/ready $(CACHE)/tree ## Run the unit tests, and the contract tests ag
 
 .PHONY: e2e
 e2e: .venv/ready install ## Run the demo in a sandbox of its own: interrupted, repeated, changed, and with bad input
+	scripts/system-packages.sh gcc libc6-dev python3-dev
 	pytest --numprocesses 2 --dist loadfile tests/e2e
 
 .PHONY: molecule

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the sandbox needs of this machine and what is missing of it; on Debian and its descendants.
+# Installs what the sandbox needs of this machine, and the packages that are named besides, as far as they are missing; on
+# Debian and its descendants.
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
@@ -8,7 +9,7 @@ has_engine() {
   command -v dockerd >/dev/null || [ -x /usr/sbin/dockerd ] || [ -n "${DOCKER_HOST:-}" ] || [ -S /var/run/docker.sock ]
 }
 
-wanted=(python3-venv mmdebstrap debian-archive-keyring iproute2 openssh-client)
+wanted=(python3-venv mmdebstrap debian-archive-keyring iproute2 openssh-client "$@")
 has_engine || wanted+=(docker.io iptables)
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then

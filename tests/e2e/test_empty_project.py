@@ -67,7 +67,8 @@ def test_a_refused_credential_is_named(empty: Sandbox, tmp_path: Path) -> None:
 
 def test_an_api_that_does_not_answer_is_named(empty: Sandbox) -> None:
     allowed = '{"gcp_infra_allowed_cidrs": ["198.51.100.7/32"]}'
-    run = empty.playbook("site", "--extra-vars", allowed, HTTPS_PROXY="http://127.0.0.1:9")
+    dead = "http://127.0.0.1:9"
+    run = empty.playbook("site", "--extra-vars", allowed, HTTPS_PROXY=dead, https_proxy=dead)
     assert run.status != 0
     assert "googleapis.com" in run.output
     assert "127.0.0.1" in run.output
