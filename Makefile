@@ -12,6 +12,8 @@ BUILD := $(CURDIR)/.build
 CACHE := $(CURDIR)/.cache
 export GCP_EMULATOR_CACHE := $(CACHE)/images
 export ANSIBLE_HOME := $(CACHE)/ansible
+export PIP_CACHE_DIR := $(CACHE)/pip
+export UV_CACHE_DIR := $(CACHE)/uv
 export PYTHONPATH := $(CURDIR)/emulator
 
 # Another directory and other flags give a second sandbox beside the first.

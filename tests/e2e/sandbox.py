@@ -58,6 +58,7 @@ class Sandbox:
         self.flags = f"--name {name} --subnet {subnet}"
         self.variables: dict[str, str] = {}
         self.always: tuple[str, ...] = ()
+        self.inventory = CHECKOUT / "inventories/sandbox"
 
     def make(self, target: str) -> Run:
         """Run a target of the Makefile on this sandbox."""
@@ -118,8 +119,8 @@ class Sandbox:
         return self._clean() | self.variables | {"NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1"}
 
     def _command(self, name: str, flags: tuple[str, ...]) -> list[str]:
-        inventory = str(CHECKOUT / "inventories/sandbox")
-        return ["ansible-playbook", "--inventory", inventory, f"mlops.mlflow.{name}", *self.always, *flags]
+        inventory = ["--inventory", str(self.inventory)]
+        return ["ansible-playbook", *inventory, f"mlops.mlflow.{name}", *self.always, *flags]
 
     @staticmethod
     def _clean() -> dict[str, str]:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
 import pytest
-from sandbox import Sandbox
+from sandbox import CHECKOUT, Sandbox
 
 PLANNED = (
     "services | Enable the APIs",
@@ -29,6 +30,19 @@ def test_a_check_plans_each_resource_and_changes_nothing(empty: Sandbox) -> None
     assert run.status == 0, run.output
     assert set(PLANNED) <= set(run.changed_tasks)
     assert empty.state() == before
+
+
+def test_the_inventory_for_google_cloud_plans_each_resource_as_well(empty: Sandbox) -> None:
+    google = copy.copy(empty)
+    google.inventory = CHECKOUT / "inventories/gcp"
+    # The site that tells one's own address is out of the sandbox, and perhaps out of reach.
+    variables = {
+        "gcp_infra_allowed_cidrs": ["198.51.100.7/32"],
+        "mlflow_client_directory": str(empty.directory / "gcp"),
+    }
+    run = google.playbook("site", "--check", "--diff", "--extra-vars", json.dumps(variables))
+    assert run.status == 0, run.output
+    assert set(PLANNED) <= set(run.changed_tasks)
 
 
 @pytest.mark.parametrize(

@@ -155,3 +155,10 @@ def test_a_role_is_documented(role: str) -> None:
     assert specs["main"]["short_description"]
     assert [name for name, option in options.items() if not option.get("description")] == []
     assert (ROOT / f"roles/{role}/README.md").is_file()
+
+
+def test_the_inventories_have_the_same_keys() -> None:
+    google, sandbox = (
+        yaml.safe_load((ROOT / f"inventories/{name}/group_vars/all.yml").read_text()) for name in ("gcp", "sandbox")
+    )
+    assert list(google) == list(sandbox)
