@@ -12,6 +12,7 @@ BUILD := $(CURDIR)/.build
 CACHE := $(CURDIR)/.cache
 export GCP_EMULATOR_CACHE := $(CACHE)/images
 export ANSIBLE_HOME := $(CACHE)/ansible
+export ANSIBLE_ASYNC_DIR := $(CACHE)/ansible/async
 export PIP_CACHE_DIR := $(CACHE)/pip
 export UV_CACHE_DIR := $(CACHE)/uv
 export PYTHONPATH := $(CURDIR)/emulator
@@ -62,7 +63,7 @@ lint: .venv/ready $(CACHE)/tree ## Check style, types and documentation
 	shellcheck scripts/*.sh .ci/run
 	ANSIBLE_COLLECTIONS_PATH=$(CACHE)/tree ansible-lint --offline
 	antsibull-changelog lint
-	ANSIBLE_COLLECTIONS_PATH=$(CACHE)/tree antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self .
+	HOME=$(CACHE) ANSIBLE_COLLECTIONS_PATH=$(CACHE)/tree antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self .
 
 .PHONY: sanity
 sanity: .venv/ready ## Run ansible-test sanity

@@ -45,7 +45,12 @@ class Miniconda:
                 *([] if os.geteuid() == 0 else ["--become"]),
                 *("--extra-vars", json.dumps(self.variables | variables)),
             ],
-            env=os.environ | {"ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build/collections"), "ANSIBLE_NOCOLOR": "1"},
+            env=os.environ
+            | {
+                "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build/collections"),
+                "ANSIBLE_NOCOLOR": "1",
+                "HOME": str(self.directory.parent),  # where Ansible and conda leave what they remember
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
