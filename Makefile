@@ -78,6 +78,10 @@ e2e: .venv/ready install ## Run the demo in a sandbox of its own: interrupted, r
 	scripts/system-packages.sh gcc libc6-dev python3-dev
 	pytest --numprocesses 2 --dist loadfile tests/e2e
 
+.PHONY: integration
+integration: .venv/ready ## Run what stands behind the sandbox without its APIs: VMs and databases alone (not part of `make test`)
+	pytest tests/integration
+
 .PHONY: molecule
 molecule: SANDBOX := $(CURDIR)/.sandbox-molecule
 molecule: .venv/ready install ## Run the Molecule scenarios, in a sandbox of their own
@@ -105,7 +109,7 @@ clean: ## Remove what make made, but a running demo
 help: ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) } \
-	  /^[a-z][a-z0-9-]*:.*## / { sub(/[$$][$$]/, "$$", $$2); printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z][a-z0-9-]*:.*## / { sub(/[$$][$$]/, "$$", $$2); printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Nothing is printed on standard output, which belongs to `make env`.
 .venv/ready: pyproject.toml scripts/system-packages.sh
