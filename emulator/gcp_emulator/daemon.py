@@ -67,7 +67,6 @@ def up(directory: Path, changes: Json) -> Settings:
         settings = _settled(directory, changes)
         stale = _stored(directory) not in (None, settings)
         settings.save()
-        os.chmod(settings.file, 0o600)  # noqa: PTH101 - the URL of an upstream proxy may hold a password
         if _running(directory) and not stale and _health(settings).get("ready"):
             say(f"The sandbox {settings.name} is up")
             return settings

@@ -63,11 +63,12 @@ class Settings:
         return self.directory / "settings.json"
 
     def save(self) -> None:
-        """Write them to the sandbox's directory."""
+        """Write them to the sandbox's directory, for its owner alone: a proxy's URL may hold a password."""
         values = dataclasses.asdict(self) | {
             "directory": str(self.directory),
             "engine": str(self.engine) if self.engine else None,
         }
+        self.file.touch(mode=0o600)
         self.file.write_text(json.dumps(values, indent=2) + "\n")
 
     @classmethod

@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import fcntl
+import stat
 import subprocess
-import typing as t
+from pathlib import Path
 
 import pytest
 from gcp_emulator import __main__ as command
 from gcp_emulator import certificates, daemon, server
 from gcp_emulator.settings import Settings
 from gcp_emulator.store import Store
-
-if t.TYPE_CHECKING:
-    from pathlib import Path
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy")
 
@@ -144,3 +142,18 @@ def test_an_option_that_cannot_be_is_refused(capsys: pytest.CaptureFixture[str],
         command.parser().parse_args(["up", *option])
     assert raised.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_the_settings_are_for_their_owner_alone_from_the_first_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes = []
+    write = Path.write_text
+
+    def watched(path: Path, text: str) -> int:
+        modes.append(stat.S_IMODE(path.stat().st_mode))
+        return write(path, text)
+
+    monkeypatch.setattr(Path, "write_text", watched)
+    Settings(tmp_path, upstream_proxy="http://user:secret@proxy.example:8080").save()
+    assert modes == [0o600]
