@@ -106,7 +106,8 @@ class Proxy:
         host, port = _split(target)
         if is_google(host):
             return await _open(*self.emulator)
-        if self.upstream and not urllib.request.proxy_bypass_environment(host, {"no": self.bypass}):  # type: ignore[attr-defined]
+        bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined] # unknown to typeshed
+        if self.upstream and not bypass(host, {"no": self.bypass}):
             return await self._through_upstream(target)
         streams = await _open(host, port)
         address = ipaddress.ip_address(streams[1].get_extra_info("peername")[0])

@@ -75,7 +75,8 @@ def firewall_lines(rules: t.Iterable[FirewallRule]) -> list[str]:
         if rule.ports and protocol in PORT_PROTOCOLS:
             match.append(f"th dport {{ {_ports(rule.ports)} }}")
         for family, version in (("ip", 4), ("ip6", 6)):
-            sources = ipaddress.collapse_addresses(r for r in ranges if r.version == version)  # type: ignore[type-var]
+            same = [network for network in ranges if network.version == version]
+            sources = ipaddress.collapse_addresses(same)  # type: ignore[type-var] # mypy cannot tell that all are of one version
             if text := ", ".join(map(str, sources)):
                 lines.append(" ".join([f"{family} saddr {{ {text} }}", *match, "accept" if rule.allow else "drop"]))
     return lines

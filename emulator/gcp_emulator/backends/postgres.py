@@ -245,7 +245,7 @@ class PostgresServers:
     # --- SQL ---
 
     def _exists(self, path: str, table: str, column: str, name: str, database: str = ADMINISTRATOR) -> bool:
-        query = f"SELECT count(*) FROM {table} WHERE {column} = {literal(name)};"  # noqa: S608 (quoted above)
+        query = f"SELECT count(*) FROM {table} WHERE {column} = {literal(name)};"  # noqa: S608 (literal quotes it)
         return self._execute(path, query, database=database).strip() == "1"
 
     def _execute(self, path: str, sql: str, database: str = ADMINISTRATOR) -> str:
@@ -268,7 +268,7 @@ class PostgresServers:
         try:
             getattr(stream, "_sock", stream).sendall(f"{sql}\n\\q\n".encode())
             output: dict[int, bytes] = {1: b"", 2: b""}
-            for kind, chunk in frames_iter(stream, tty=False):  # type: ignore[no-untyped-call]
+            for kind, chunk in frames_iter(stream, tty=False):  # type: ignore[no-untyped-call] # docker has no types here
                 output[kind] += chunk
         finally:
             stream.close()

@@ -122,7 +122,7 @@ class ServiceNetworking(Service):
         return self._view(record)
 
     @handles("servicenetworking.operations.list")
-    def list_operations(self, call: Call) -> Json:  # noqa: ARG002 - all of the sandbox
+    def list_operations(self, call: Call) -> Json:
         found = [self._view(record) for _key, record in self.store.items(KIND, "servicenetworking/")]
         return {"operations": found} if found else {}
 

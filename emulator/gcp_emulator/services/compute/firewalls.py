@@ -123,7 +123,7 @@ class Firewalls(Collection):
         fabric.configure_network(self.cloud, network)
 
     @applies("compute.firewalls.changed")
-    def apply_change(self, path: str, network: str) -> None:  # noqa: ARG002 - all actions get the path
+    def apply_change(self, path: str, network: str) -> None:
         """Bring the network's machines in line."""
         fabric.configure_network(self.cloud, network)
 

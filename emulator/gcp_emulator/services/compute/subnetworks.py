@@ -77,6 +77,6 @@ class Subnetworks(Collection):
         fabric.configure_network(self.cloud, network)
 
     @applies("compute.subnetworks.changed")
-    def apply_change(self, path: str, network: str) -> None:  # noqa: ARG002 - all actions get the path
+    def apply_change(self, path: str, network: str) -> None:
         """Tell the network's machines of the route."""
         fabric.configure_network(self.cloud, network)

@@ -41,7 +41,7 @@ class Offers(Part):
     """The ``tiers`` and ``flags`` collections."""
 
     @handles("sql.tiers.list")
-    def list_tiers(self, call: Call) -> Json:  # noqa: ARG002 - the same for every project
+    def list_tiers(self, call: Call) -> Json:
         tiers = [
             {
                 "kind": "sql#tier",
