@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gcp_emulator.backends import Databases, Machines, Objects
 from gcp_emulator.operations import Operations
+from gcp_emulator.propagation import Propagation
 from gcp_emulator.settings import Settings
 from gcp_emulator.store import Store
 
@@ -21,3 +22,7 @@ class Cloud:
     machines: Machines
     databases: Databases
     objects: Objects
+    propagation: Propagation = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.propagation = Propagation(self.settings, self.store)

@@ -11,6 +11,7 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -31,10 +32,11 @@ from gcp_emulator.store import Store
 READY_SECONDS = 600
 STOP_SECONDS = 20
 # What cannot change as long as the sandbox lives.
-FIXED = ("name", "project", "subnet")
+FIXED = ("name", "project", "subnet", "apis_only")
 # What a project's owner would count.
 RESOURCES = (
-    *("compute.instances", "compute.disks", "compute.addresses", "compute.firewalls", "connections", "sql.instances"),
+    *("compute.instances", "compute.disks", "compute.addresses", "compute.firewalls", "compute.networks"),
+    *("compute.subnetworks", "compute.routers", "connections", "sql.instances"),
     *("sql.databases", "sql.users", "buckets", "serviceAccounts", "serviceAccountKeys", "secrets", "secretVersions"),
 )
 # All that a sandbox keeps in its directory, but for the engine, which takes itself away.
@@ -72,10 +74,11 @@ def up(directory: Path, changes: Json) -> Settings:
             return settings
         if _running(directory) and stale:
             _terminate(directory)
-        try:
-            Engine(settings).ensure()
-        except EngineError as error:
-            raise SandboxError(str(error)) from error
+        if not settings.apis_only:
+            try:
+                Engine(settings).ensure()
+            except EngineError as error:
+                raise SandboxError(str(error)) from error
         if not _running(directory):
             certificates.ensure(settings)
             _prepare(settings)
@@ -97,12 +100,13 @@ def down(directory: Path) -> None:
         settings = _stored(directory) or Settings(directory)
         _terminate(directory)
         say(f"Removing what the sandbox {settings.name} runs")
-        engine = Engine(settings)
-        try:
-            engine.cleanup()
-            engine.stop()
-        except EngineError as error:
-            raise SandboxError(str(error)) from error
+        if not settings.apis_only:
+            engine = Engine(settings)
+            try:
+                engine.cleanup()
+                engine.stop()
+            except EngineError as error:
+                raise SandboxError(str(error)) from error
         for name in CONTENTS:
             path = directory / name
             if path.is_dir():
@@ -130,6 +134,7 @@ def status(directory: Path) -> Json:
         "address": settings.address,
         "proxy": settings.proxy_url,
         "subnet": settings.subnet,
+        "apis_only": settings.apis_only,
         "log": str(directory.resolve() / "server.log"),
         **_contents(directory),
     }
@@ -144,7 +149,8 @@ def environment(directory: Path) -> dict[str, str]:
     if settings is None:
         raise SandboxError(f"There is no sandbox in {directory}; bring one up first.")
     settings = replace(settings, directory=directory.resolve())
-    bundle, key, engine = str(settings.ca_bundle), str(settings.credentials), Engine(settings)
+    bundle, key = str(settings.ca_bundle), str(settings.credentials)
+    engine = None if settings.apis_only else Engine(settings)
     return {
         "GCP_PROJECT": settings.project,
         "GCP_EMULATOR_HOME": str(settings.directory),
@@ -164,8 +170,22 @@ def environment(directory: Path) -> dict[str, str]:
         "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE": bundle,
         "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": key,
         "CLOUDSDK_CORE_PROJECT": settings.project,
-        **({"DOCKER_HOST": engine.own_url} if engine.own else {}),
+        **({"DOCKER_HOST": engine.own_url} if engine and engine.own else {}),
     }
+
+
+def ask(directory: Path, verb: str, path: str, body: Json | None = None) -> Json:
+    """What the admin API of the sandbox answers.
+
+    :raises SandboxError: the sandbox does not run, or refuses.
+    """
+    settings = _stored(directory)
+    if settings is None or not _health(settings):
+        raise SandboxError(f"No sandbox runs in {directory}; bring it up first.")
+    status, answer = _ask(settings, verb, path, body)
+    if status != 200:
+        raise SandboxError(answer.get("error", f"The sandbox does not answer {verb} {path}."))
+    return answer
 
 
 def exports(directory: Path) -> str:
@@ -212,11 +232,18 @@ def _settled(directory: Path, changes: Json) -> Settings:
                 f"{changes[name]!r}. Take it down first, or give another --directory."
             )
     settings = replace(old or Settings(directory, docker_host=os.environ.get("DOCKER_HOST", "")), **changes)
+    if settings.apis_only and not old and "proxy_port" not in changes:
+        settings = replace(settings, proxy_port=_free_port(settings.address))
     proxies = urllib.request.getproxies_environment()
     proxy = proxies.get("https", proxies.get("all", ""))
     if proxy.rstrip("/") == settings.proxy_url:  # set for this very sandbox: what was before it is stored
         return settings
     return replace(settings, upstream_proxy=proxy, upstream_bypass=proxies.get("no", "") if proxy else "")
+
+
+def _free_port(address: str) -> int:
+    with socket.create_server((address, 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -295,17 +322,23 @@ def _await_ready(settings: Settings) -> None:
     raise SandboxError(f"The sandbox's server did not come up. {log} ends so:\n{tail}")
 
 
-def _health(settings: Settings) -> Json:
-    """What the server says of itself; nothing if it does not answer, or if another sandbox has its address."""
+def _ask(settings: Settings, verb: str, path: str, body: Json | None = None) -> tuple[int, Json]:
+    """What the server answers at the proxy's own port: status and JSON; (0, {}) if it does not."""
     connection = http.client.HTTPConnection(settings.address, settings.proxy_port, timeout=5)
     try:
-        connection.request("GET", "/health")
-        answer = json.loads(connection.getresponse().read())
+        connection.request(verb, path, None if body is None else json.dumps(body))
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
     except (OSError, ValueError, http.client.HTTPException):
-        return {}
+        return 0, {}
     finally:
         connection.close()
-    return answer if answer["directory"] == str(settings.directory.resolve()) else {}
+
+
+def _health(settings: Settings) -> Json:
+    """What the server says of itself; nothing if it does not answer, or if another sandbox has its address."""
+    answer = _ask(settings, "GET", "/health")[1]
+    return answer if answer.get("directory") == str(settings.directory.resolve()) else {}
 
 
 def _terminate(directory: Path) -> None:
@@ -340,8 +373,9 @@ def describe(found: Json) -> str:
     """``status`` for people."""
     if not found["exists"]:
         return f"no sandbox in {found['directory']}\n"
+    kind = "sandbox of the APIs alone," if found["apis_only"] else "sandbox"
     state = "up" if found["ready"] else "starting" if found["running"] else "stopped"
-    lines = [f"sandbox {found['name']} in {found['directory']}: {state}"]
+    lines = [f"{kind} {found['name']} in {found['directory']}: {state}"]
     lines += [f"  {name}: {found[name]}" for name in ("project", "proxy", "subnet", "log")]
     for kind in ("instances", "databases"):
         lines += [f"  {key}: {value}" for key, value in found.get(kind, {}).items()]

@@ -40,10 +40,16 @@ COMMON_PARAMETERS = frozenset(
     )
 )
 
+# Parameters that a method takes though its document does not list them (issue: ansible#64056, in which a client that
+# sends them is answered).
+UNLISTED_PARAMETERS = {"sql.users.list": frozenset({"name", "host"})}
+
 # The one API here whose front ignores body fields that it does not know, and to which null means "clear this".
 LENIENT_APIS = frozenset({"storage"})
 # Cloud SQL and Storage delete an entry of a map, such as a label, by null.
 NULLABLE_MAPS = frozenset({"sqladmin", "storage"})
+# gcloud clears a part of these by null (its command ``set-scheduling --clear-instance-termination-action``).
+NULL_CLEARS = frozenset({"compute.instances.setScheduling"})
 
 _FOLDER = Path(next(iter(googleapiclient.discovery_cache.__path__))) / "documents"
 _VERSION = re.compile(r"v\d+((alpha|beta)\d+)?")
@@ -122,7 +128,7 @@ class Method:
         whole = self._path.fullmatch(path)
         named = {name: unquote(value) for name, value in whole.groupdict().items()} if whole else {}
         parts = path.split("/")
-        version = next(index for index, part in enumerate(parts) if _VERSION.fullmatch(part))
+        version = next(index for index, part in enumerate(parts) if _VERSION.fullmatch(part.partition(":")[0]))
         resource = "/".join(unquote(part) for part in parts[version + 1 :])
         last = self.segments[-1]
         if ":" in last:
@@ -204,7 +210,7 @@ class Api:
                 query[camel] = query.pop(name)
                 name, parameter = camel, method.parameters[camel]
             if parameter is None or parameter["location"] != "query":
-                if name not in self.parameters:
+                if name not in self.parameters and name not in UNLISTED_PARAMETERS.get(method.id, ()):
                     found.append(_unknown_parameter(name))
                 continue
             if len(values) > 1 and not parameter.get("repeated"):
@@ -273,7 +279,7 @@ class _Walk:
         if not self.request:
             return False
         if value is None:
-            return self.api.name not in LENIENT_APIS
+            return self.api.name not in LENIENT_APIS and self.method_id not in NULL_CLEARS
         # Compute's documents mark some output-only fields in their description alone.
         output_only = schema.get("readOnly") or _OUTPUT_ONLY.match(schema.get("description", ""))
         return bool(output_only) or (value == "" and "enum" in schema)
@@ -421,6 +427,10 @@ class Apis:
     def named(self, name: str) -> list[Api]:
         """The versions of an API, or an empty list."""
         return self._by_name.get(name, [])
+
+    def versions_of(self, method: str) -> list[Method]:
+        """A method by its id, in each version of its API that has it."""
+        return [api.methods[method] for versions in self._by_name.values() for api in versions if method in api.methods]
 
     def titles(self) -> dict[str, str]:
         """What each service is called, by its name in Service Usage."""

@@ -32,7 +32,11 @@ class ApiError(Exception):
     :param reason: the ``errors[].reason`` of the older APIs, such as ``alreadyExists``.
     :param status: the canonical status, where it is not the usual one of the HTTP status.
     :param details: ``google.rpc`` details.
+
+    ``headers``: what comes with the answer besides.
     """
+
+    headers: t.Mapping[str, str] = {}
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ import logging
 import re
 import typing as t
 import zlib
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qs, unquote
 
@@ -18,11 +19,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gcp_emulator import batch, permissions, tokens
+from gcp_emulator import batch, faults, partial, permissions, tokens
 from gcp_emulator.cloud import Cloud
 from gcp_emulator.discovery import Apis, Route, refusal
 from gcp_emulator.errors import ApiError, Json
+from gcp_emulator.faults import CallLog, Fault, Faults, LostAnswerError
 from gcp_emulator.services.base import Call, Service
+from gcp_emulator.store import new_cause
 
 LOG = logging.getLogger(__name__)
 JSON = "application/json; charset=UTF-8"
@@ -67,6 +70,9 @@ class Message:
 class Front:
     """The ASGI application that stands for all of ``*.googleapis.com``.
 
+    Where its server gives it no way to end a connection (``abort`` in the scope's state), an answer that is lost is
+    raised as LostAnswerError: whoever calls decides what that means.
+
     :param strict: an answer that departs from Google's schema, or a handler that fails, is raised, not only logged.
     """
 
@@ -74,6 +80,7 @@ class Front:
         self, cloud: Cloud, services: t.Iterable[Service], apis: Apis | None = None, strict: bool = False
     ) -> None:
         self.store, self.apis, self.strict = cloud.store, apis or Apis(), strict
+        self.propagation = cloud.propagation
         self._titles = self.apis.titles()
         self._handlers: dict[str, t.Callable[[Call], Json | None]] = {}
         self._data_plane: DataPlane | None = None
@@ -81,6 +88,8 @@ class Front:
             self._handlers |= service.handlers
             if service.api == "storage":
                 self._data_plane = t.cast(DataPlane, service)
+        self.faults = Faults(self.apis, self._handlers, cloud.operations.release)
+        self.calls = CallLog()
         # A handler may wait for an operation for two minutes, as Compute's do.
         self._threads = anyio.CapacityLimiter(100)
 
@@ -89,37 +98,75 @@ class Front:
         request = Request(scope, receive)
         host = request.headers.get("host", "").partition(":")[0].lower()
         path: str = scope["raw_path"].partition(b"?")[0].decode("ascii")
-        response = await self._respond(request, host, path)
+        met: list[str] = []
+        try:
+            response = await self._respond(request, host, path, met)
+        except LostAnswerError as lost:
+            self._note(path, met, None)
+            late = await self._withhold(lost, scope, receive, self._api_name(host, path))
+            if late is None:
+                LOG.info("%s %s%s: no answer", request.method, host, path)
+                return
+            response = late
+        else:
+            self._note(path, met, response.status_code)
         # Without the query, where signatures, tokens and the ids of uploads are.
         LOG.info("%s %s%s: %d", request.method, host, path, response.status_code)
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request, host: str, path: str) -> Response:
+    def _note(self, path: str, methods: list[str], status: int | None) -> None:
+        """Log a request; the parts of a batch are logged one by one."""
+        if not path.startswith("/batch"):
+            self.calls.add("".join(methods), path, status)
+
+    @staticmethod
+    async def _withhold(lost: LostAnswerError, scope: Scope, receive: Receive, api: str) -> Response | None:
+        """Let a client wait, or end its connection; the answer that comes late, or None."""
+        abort = scope.get("state", {}).get("abort")
+        if abort is None:
+            raise lost
+        if lost.fault.kind == "slow":
+            await anyio.sleep(lost.fault.seconds)
+            if isinstance(lost.result, ApiError):
+                return _json(lost.result.code, lost.result.body(api))
+            if lost.result:
+                return _json(*lost.result)
+        abort()
+        while (await receive())["type"] != "http.disconnect":  # what is left of the request
+            pass
+        return None
+
+    async def _respond(self, request: Request, host: str, path: str, met: list[str]) -> Response:
         api = self._api_name(host, path)
         try:
-            if reply := await self._authorization_server(request, host, path):
-                return reply
-            if self._data_plane and self._is_data(host, path):
-                identity = tokens.authenticate(self.store, _authorization(request), "storage")
-                if identity:
-                    _check_storage_scope(request.method, identity)
-                answer = await self._data_plane.data_plane(request, identity.principal if identity else None)
-                if answer is not None:
-                    return answer
-            if path.startswith("/batch"):
-                return await self._batch(request, host)
-            message = await self._message(request, host, path)
-            status, body = await anyio.to_thread.run_sync(self.answer, message, limiter=self._threads)
-            return _json(status, body)
+            return await self._reply(request, host, path, met)
         except ApiError as error:
-            return _json(error.code, error.body(api))
+            return _json(error.code, error.body(api), error.headers)
         except ClientDisconnect:
             return Response(status_code=499)
+        except LostAnswerError:
+            raise
         except Exception:
             if self.strict:
                 raise
             LOG.exception("%s %s%s failed", request.method, host, path)
             return _json(500, ApiError(500, "Internal error encountered.", "backendError").body(api))
+
+    async def _reply(self, request: Request, host: str, path: str, met: list[str]) -> Response:
+        if reply := await self._authorization_server(request, host, path):
+            return reply
+        if self._data_plane and self._is_data(host, path):
+            identity = tokens.authenticate(self.store, _authorization(request), "storage")
+            if identity:
+                _check_storage_scope(request.method, identity)
+            answer = await self._data_plane.data_plane(request, identity.principal if identity else None)
+            if answer is not None:
+                return answer
+        if path.startswith("/batch"):
+            return await self._batch(request, host)
+        message = await self._message(request, host, path)
+        status, body = await anyio.to_thread.run_sync(self.answer, message, met, limiter=self._threads)
+        return _json(status, body)
 
     async def _authorization_server(self, request: Request, host: str, path: str) -> Response | None:
         form = {name: values[0] for name, values in parse_qs(request.url.query).items()}
@@ -149,13 +196,20 @@ class Front:
             path, _mark, query = part.target.partition("?")
             headers = {"authorization": request.headers.get("authorization", "")} | part.headers
             message = Message(part.verb, host, path, parse_qs(query, keep_blank_values=True), headers, part.body)
-            answers.append(await anyio.to_thread.run_sync(self._answer_or_error, message, limiter=self._threads))
+            met: list[str] = []
+            try:
+                answer = await anyio.to_thread.run_sync(self._answer_or_error, message, met, limiter=self._threads)
+            except LostAnswerError as lost:  # and with it the answer to the whole batch
+                self.calls.add("".join(met), path, None)
+                raise LostAnswerError(lost.fault) from lost
+            self.calls.add("".join(met), path, answer[0])
+            answers.append(answer)
         content, kind = batch.join(parts, answers)
         return Response(content, media_type=kind)
 
-    def _answer_or_error(self, message: Message) -> tuple[int, Json | None]:
+    def _answer_or_error(self, message: Message, met: list[str]) -> tuple[int, Json | None]:
         try:
-            return self.answer(message)
+            return self.answer(message, met)
         except ApiError as error:
             return error.code, error.body(self._api_name(message.host, message.path))
 
@@ -170,29 +224,60 @@ class Front:
 
     # -- one method ----------------------------------------------------------------------------------------------
 
-    def answer(self, message: Message) -> tuple[int, Json | None]:
+    def answer(self, message: Message, met: list[str]) -> tuple[int, Json | None]:
         """The status and body of a successful request.
 
+        :param met: takes the id of the method.
         :raises ApiError: for any other.
+        :raises LostAnswerError: a fault takes the answer away.
         """
         route = self._named(self.apis.find(message.verb, message.host, message.path))
+        met.append(route.method.id)
+        armed = self.faults.meet(route.method.id)
+        if armed is None:
+            return self._perform(route, message)
+        fault = armed.fault
+        if error := faults.refusal(fault, route.api.name, self._number(route, message)):
+            raise error
+        if fault.kind == "reset-before":
+            raise LostAnswerError(fault)
+        result: tuple[int, Json | None] | ApiError
+        try:
+            with faults.during(armed):
+                result = self._perform(route, message, fault)
+        except ApiError as error:
+            result = error
+        if faults.KINDS[fault.kind].loses:
+            raise LostAnswerError(fault, result)
+        if isinstance(result, ApiError):
+            raise result
+        return result
+
+    def _number(self, route: Route, message: Message) -> str:
+        """The number of the project that a request concerns."""
+        project = self.store.get("projects", self._project(route, message.query, {}) or "")
+        return project["projectNumber"] if project else "0"
+
+    def _perform(self, route: Route, message: Message, fault: Fault | None = None) -> tuple[int, Json | None]:
         method = route.method.id
         authorization = message.headers.get("authorization") or _bearer(message.query)
         identity = tokens.authenticate(self.store, authorization, route.api.name)
         if identity is None:
             raise tokens.missing()
+        handler = self._handlers.get(method)
+        if handler is None:
+            raise ApiError(501, f"The sandbox does not have the method {method}.", "notImplemented")
         body = _parse(message.body, "request" in route.method.document)
         violations = route.api.check_request(route, message.query, body)
         if violations:
             raise refusal(violations)
+        selection = self._selection(route, message.query)
         project = self._project(route, message.query, body or {})
         if not self._is_public(route):
             self._check_project(route, project)
             _check_scope(route, identity)
             self._check_permissions(route, identity.principal, project, body or {})
-        handler = self._handlers.get(method)
-        if handler is None:
-            raise ApiError(501, f"The sandbox does not have the method {method}.", "notImplemented")
+            self.propagation.check(route.method.id, route.resource, body or {})
         call = Call(
             method,
             route.api.version,
@@ -203,9 +288,21 @@ class Front:
             identity.principal,
             message.headers,
         )
-        answer = handler(call)
+        new_cause()
+        with self.store.as_before() if fault and fault.kind == "stale" else nullcontext():
+            answer = handler(call)
         self._check_answer(route, answer)
-        return (204, None) if answer is None else (200, answer)
+        return (204, None) if answer is None else (200, partial.select(answer, selection))
+
+    @staticmethod
+    def _selection(route: Route, query: dict[str, list[str]]) -> partial.Selection:
+        """What of the answer the caller wants; all of it if that is empty."""
+        asked, schema = query.get("fields", [""])[0], route.method.document.get("response")
+        if not asked or schema is None:
+            return {}
+        selection = partial.parse(asked)
+        partial.check(selection, schema, route.api.schemas)
+        return selection
 
     def _check_answer(self, route: Route, answer: Json | None) -> None:
         drift = route.api.check_response(route.method, answer)
@@ -267,7 +364,7 @@ class Front:
         if project is None:
             raise _no_project(api, name)
         service = f"{api}.googleapis.com"
-        if service not in project["services"]:
+        if service not in project["services"] or not self.propagation.knows_service(name, service):
             raise _disabled(service, self._titles[service], project)
 
     def _check_permissions(self, route: Route, principal: str, project: str | None, body: Json) -> None:
@@ -282,9 +379,8 @@ class Front:
         permissions.check(self.store, principal, permission, resource)
         for further in permissions.further_permissions(method, body):
             permissions.check(self.store, principal, further, f"projects/{project}")
-        if method == "compute.instances.insert":
-            for account in body.get("serviceAccounts", []):
-                self._check_acting(principal, str(project), account.get("email", "default"))
+        for account in permissions.accounts_of(method, body):
+            self._check_acting(principal, str(project), account)
 
     def _check_acting(self, principal: str, project: str, account: str) -> None:
         """Refuse to start a machine as a service account that the caller may not act as."""
@@ -396,8 +492,10 @@ def _disabled(service: str, title: str, project: Json) -> ApiError:
     return ApiError(403, message, "accessNotConfigured", "PERMISSION_DENIED", [info, activation])
 
 
-def _json(status: int, body: Json | None) -> Response:
-    headers = {"WWW-Authenticate": 'Bearer realm="https://accounts.google.com/"'} if status == 401 else None
+def _json(status: int, body: Json | None, further: t.Mapping[str, str] | None = None) -> Response:
+    headers = dict(further or {})
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="https://accounts.google.com/"'
     if body is None or status == 304:
         return Response(status_code=status, headers=headers)
     return Response(json.dumps(body, indent=2) + "\n", status, headers, JSON)

@@ -170,7 +170,7 @@ def tree(store: Store, path: str, instance: Json) -> Json:
             "cpu-platform": instance.get("cpuPlatform", ""),
             "description": instance.get("description", ""),
             "disks": [_disk(index, disk) for index, disk in enumerate(instance.get("disks", []))],
-            "hostname": f"{name}.{zone}.c.{project}.internal",
+            "hostname": instance.get("hostname") or f"{name}.{zone}.c.{project}.internal",
             "id": int(instance["id"]),
             "image": "",
             "machine-type": f"projects/{number}/machineTypes/{instance['machineType'].rpartition('/')[2]}",

@@ -3,23 +3,31 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
+from gcp_emulator import faults
 from gcp_emulator.errors import ApiError, Json
+from gcp_emulator.faults import Armed
 from gcp_emulator.store import Store
 
 LOG = logging.getLogger(__name__)
 KIND = "operations"
+# Documents that tell of requests, and so stay when what a request did is taken back.
+TRACES = (KIND, "compute.requests")
+# How many times the usual seconds somebody waits for an operation that does not end.
+HELD = 100
 
 
 class Operations:
     """Stores operations, runs their actions in threads, and resumes after a restart those that were not done.
 
-    A record is ``{key, action, arguments, due, created, state, error, view}``. ``state`` goes PENDING, RUNNING, DONE.
+    A record is ``{key, action, arguments, due, created, state, error, undo, view}``. ``state`` goes PENDING, RUNNING,
+    DONE. ``undo``: the error is a fault's, before which the request that began it is taken back.
     ``view`` belongs to the service that made it: what its dialect of operations says beyond the state. Actions with
     the same ``target`` run one after another, in the order in which they came.
     """
@@ -31,6 +39,8 @@ class Operations:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="operation")
         self._targets: dict[str, threading.Lock] = {}
         self._stopped = False
+        # What does not end as long as a fault is set, and the context in which it goes on then.
+        self._held: dict[str, tuple[Armed, contextvars.Context]] = {}
 
     def start(
         self,
@@ -52,6 +62,9 @@ class Operations:
         :param factor: how many times the usual seconds it takes at least.
         """
         now = time.time()
+        fault = faults.of_operation()
+        hangs = fault is not None and fault.fault.kind == "operation-hangs"
+        fails = fault is not None and not hangs
         record = {
             "key": key,
             "action": action,
@@ -59,13 +72,28 @@ class Operations:
             "target": target,
             "created": now,
             "due": now + self.seconds * factor,
-            "state": "PENDING",
-            "error": error,
+            "state": "RUNNING" if hangs else "PENDING",
+            "error": faults.OPERATION_ERROR if fails else error,
+            "undo": fails,
             "view": view or {},
         }
         self.store.put(KIND, key, record)
-        self._pool.submit(self._run, key)
+        context = contextvars.copy_context()  # it is part of what the request does
+        if fault and hangs:
+            self._held[key] = (fault, context)
+            if fault.lifted:  # meanwhile
+                self.release(fault)
+        else:
+            self._pool.submit(context.run, self._run, key)
         return record
+
+    def release(self, fault: Armed) -> None:
+        """Go on with what a fault held, now that it is lifted."""
+        with self.store.lock:
+            for key, (armed, context) in list(self._held.items()):
+                if armed is fault:
+                    del self._held[key]
+                    self._pool.submit(context.run, self._run, key)
 
     def get(self, key: str) -> Json | None:
         """The record, or None."""
@@ -77,7 +105,12 @@ class Operations:
         return sorted((r for r in found if r["state"] != "DONE"), key=lambda record: record["created"])
 
     def wait(self, key: str, seconds: float) -> Json | None:
-        """The record once it is done, or after so many seconds."""
+        """The record once it is done, or after so many seconds.
+
+        For what does not end, the wait is as short as operations are here: nobody learns more by waiting longer.
+        """
+        if key in self._held:
+            seconds = min(seconds, HELD * self.seconds)
         deadline = time.monotonic() + seconds
         with self._changed:
             while (record := self.get(key)) and record["state"] != "DONE":
@@ -107,6 +140,8 @@ class Operations:
             self._update(key, state="RUNNING")
             error = record["error"] or self._apply(record)
             time.sleep(max(0.0, record["due"] - time.time()))
+            if record.get("undo"):
+                self.store.undo(TRACES)
             if not self._stopped:
                 self._update(key, state="DONE", error=error, ended=time.time())
 

@@ -83,19 +83,21 @@ ROLES: dict[str, tuple[str, ...]] = {
     "roles/storage.objectViewer": ("storage.objects.get", "storage.objects.list", *_PROJECT_READ),
     "roles/storage.objectCreator": ("storage.objects.create", *_MULTIPART, *_PROJECT_READ),
     "roles/storage.legacyBucketReader": (
-        "storage.buckets.get",
-        "storage.objects.list",
-        "storage.multipartUploads.list",
+        *("storage.buckets.get", "storage.objects.list", "storage.multipartUploads.list"),
+        *("storage.managedFolders.get", "storage.managedFolders.list"),
+        *("storage.folders.get", "storage.folders.list"),
     ),
     "roles/storage.legacyBucketWriter": (
         *("storage.buckets.get", "storage.objects.list", "storage.objects.create", "storage.objects.delete"),
         *("storage.objects.restore", "storage.objects.setRetention", "storage.multipartUploads.*"),
+        *("storage.managedFolders.*", "storage.folders.*"),
     ),
     "roles/storage.legacyBucketOwner": (
         *("storage.buckets.get", "storage.buckets.update", "storage.buckets.getIamPolicy"),
         *("storage.buckets.setIamPolicy", "storage.buckets.enableObjectRetention", "storage.objects.list"),
         *("storage.objects.create", "storage.objects.delete", "storage.objects.restore"),
-        *("storage.objects.setRetention", "storage.multipartUploads.*"),
+        *("storage.objects.setRetention", "storage.multipartUploads.*", "storage.managedFolders.*"),
+        "storage.folders.*",
     ),
     "roles/storage.legacyObjectReader": ("storage.objects.get",),
     "roles/storage.legacyObjectOwner": (
@@ -166,56 +168,84 @@ PUBLIC_PROJECTS = frozenset(
     for name in ("debian", "ubuntu-os", "cos", "rocky-linux", "rhel", "centos", "suse", "opensuse", "windows", "fedora")
 )
 
+# By the kind of a resource, permissions of which a role must hold one to be granted on it (documentation: grantable
+# roles; which roles Google lists for a resource follows from what they hold).
+_PROBES: dict[str, tuple[str, ...]] = {
+    "b": (
+        *("storage.buckets.get", "storage.buckets.getIamPolicy", "storage.folders.create"),
+        *("storage.objects.get", "storage.objects.create", "storage.objects.list"),
+    ),
+    "secrets": (
+        *("secretmanager.secrets.get", "secretmanager.secrets.getIamPolicy", "secretmanager.versions.access"),
+        *("secretmanager.versions.add", "secretmanager.versions.list"),
+    ),
+    "serviceAccounts": (
+        *("iam.serviceAccounts.get", "iam.serviceAccounts.getIamPolicy", "iam.serviceAccounts.getAccessToken"),
+        *("iam.serviceAccounts.getOpenIdToken", "iam.serviceAccounts.actAs"),
+    ),
+}
+_FAMILIES = {"b": "storage", "secrets": "secretmanager", "serviceAccounts": "iam"}
+
 _VERBS = {"insert": "create", "patch": "update", "aggregatedList": "list"}
 _SERVICES = {"sql": "cloudsql", "cloudresourcemanager": "resourcemanager"}
-# Where the rule of ``permission_of`` does not hold. None: whoever is authenticated may.
-_EXCEPTIONS: dict[str, str | None] = {
-    "cloudresourcemanager.operations.get": None,
-    "cloudresourcemanager.projects.list": None,
-    "cloudresourcemanager.projects.search": None,
+# What needs no permission, and why.
+FREE: dict[str, str] = {
+    "cloudresourcemanager.operations.get": "whoever was told its name may ask",
+    "cloudresourcemanager.projects.list": "it lists what the caller may see",
+    "cloudresourcemanager.projects.search": "it lists what the caller may see",
+    "iam.permissions.queryTestablePermissions": "it is Google's own list",
+    "iam.roles.get": "predefined roles are Google's own list",
+    "iam.roles.list": "predefined roles are Google's own list",
+    "iam.roles.queryGrantableRoles": "predefined roles are Google's own list",
+    "iamcredentials.projects.serviceAccounts.getAllowedLocations": "Google's library asks it without telling anybody",
+    "servicenetworking.operations.get": "whoever was told its name may ask",
+    "serviceusage.operations.get": "whoever was told its name may ask",
+    "sql.flags.list": "it is Google's own list",
+    "sql.tiers.list": "it is Google's own list",
+    "storage.objects.compose": "the service asks for one permission on what is read and another on what is written",
+    "storage.objects.copy": "the service asks for one permission on what is read and another on what is written",
+    "storage.objects.rewrite": "the service asks for one permission on what is read and another on what is written",
+}
+# Where the rule of ``permission_of`` does not hold.
+_EXCEPTIONS: dict[str, str] = {
     "compute.imageFamilyViews.get": "compute.images.getFromFamily",
     "compute.instances.simulateMaintenanceEvent": "compute.instances.update",
-    "iam.permissions.queryTestablePermissions": None,
-    "iam.roles.get": None,
-    "iam.roles.list": None,
-    "iam.roles.queryGrantableRoles": None,
     "iamcredentials.projects.serviceAccounts.generateAccessToken": "iam.serviceAccounts.getAccessToken",
     "iamcredentials.projects.serviceAccounts.generateIdToken": "iam.serviceAccounts.getOpenIdToken",
-    "iamcredentials.projects.serviceAccounts.getAllowedLocations": None,
     "iamcredentials.projects.serviceAccounts.signBlob": "iam.serviceAccounts.signBlob",
     "iamcredentials.projects.serviceAccounts.signJwt": "iam.serviceAccounts.signJwt",
     "secretmanager.projects.secrets.addVersion": "secretmanager.versions.add",
-    "servicenetworking.operations.get": None,
     "servicenetworking.services.connections.create": "servicenetworking.services.addPeering",
     "servicenetworking.services.connections.deleteConnection": "servicenetworking.services.deleteConnection",
     "servicenetworking.services.connections.list": "servicenetworking.services.get",
     "servicenetworking.services.connections.patch": "servicenetworking.services.addPeering",
-    "serviceusage.operations.get": None,
     "serviceusage.services.batchEnable": "serviceusage.services.enable",
     "serviceusage.services.batchGet": "serviceusage.services.get",
+    "sql.Backups.DeleteBackup": "cloudsql.backupRuns.delete",
+    "sql.Backups.GetBackup": "cloudsql.backupRuns.get",
+    "sql.Backups.ListBackups": "cloudsql.backupRuns.list",
+    "sql.backups.deleteBackup": "cloudsql.backupRuns.delete",
+    "sql.backups.getBackup": "cloudsql.backupRuns.get",
+    "sql.backups.listBackups": "cloudsql.backupRuns.list",
     "sql.connect.generateEphemeral": "cloudsql.instances.connect",
     "sql.connect.get": "cloudsql.instances.connect",
-    "sql.flags.list": None,
     "sql.instances.clone": "cloudsql.instances.clone",
     "sql.operations.get": "cloudsql.instances.get",
     "sql.operations.list": "cloudsql.instances.get",
-    "sql.tiers.list": None,
     "storage.projects.serviceAccount.get": "resourcemanager.projects.get",
     "storage.buckets.getStorageLayout": "storage.objects.list",
-    # These need one permission on what is read and another on what is written: the service asks for both.
-    "storage.objects.compose": None,
-    "storage.objects.copy": None,
-    "storage.objects.rewrite": None,
+    "storage.buckets.lockRetentionPolicy": "storage.buckets.update",
 }
 
 
 def permission_of(method: str) -> str | None:
     """The permission that an API method needs, such as ``compute.firewalls.create``; None if it needs none."""
+    *parts, verb = method.split(".")
+    # Whoever asks what it may do needs nothing for it.
+    if method in FREE or verb == "testIamPermissions" or parts[0] == "oauth2":
+        return None
     if method in _EXCEPTIONS:
         return _EXCEPTIONS[method]
-    *parts, verb = method.split(".")
-    if verb == "testIamPermissions" or parts[0] == "oauth2":
-        return None
     service = _SERVICES.get(parts[0], parts[0])
     collection = parts[-1]
     if service == "iam" and collection == "keys":
@@ -229,18 +259,36 @@ def further_permissions(method: str, body: Json) -> list[str]:
     """What a request needs in the project beyond the method's own permission, because of what its body asks."""
     if method in ("compute.firewalls.insert", "compute.firewalls.patch", "compute.firewalls.update"):
         return ["compute.networks.updatePolicy"]
+    if method in ("compute.subnetworks.insert", "compute.subnetworks.delete", "compute.routers.insert"):
+        return ["compute.networks.updatePolicy"]  # documentation; of routers unverified
+    if method in ("compute.routers.patch", "compute.routers.update"):
+        manual = any(nat.get("natIps") for nat in body.get("nats", []))
+        return ["compute.networks.updatePolicy", *(["compute.addresses.use"] if manual else [])]  # unverified
+    if method == "compute.instances.attachDisk":
+        return ["compute.disks.use"]
+    if method == "compute.instances.addAccessConfig":
+        return ["compute.subnetworks.useExternalIp", *(["compute.addresses.use"] if body.get("natIP") else [])]
     if method != "compute.instances.insert":
         return []
+    accesses = [access for nic in body.get("networkInterfaces", []) for access in nic.get("accessConfigs", [])]
     needed = {
+        "compute.addresses.use": any(access.get("natIP") for access in accesses),
         "compute.disks.create": any("initializeParams" in disk for disk in body.get("disks", [])),
         "compute.subnetworks.use": True,
-        "compute.subnetworks.useExternalIp": any("accessConfigs" in nic for nic in body.get("networkInterfaces", [])),
+        "compute.subnetworks.useExternalIp": bool(accesses),
         "compute.instances.setLabels": bool(body.get("labels")),
         "compute.instances.setMetadata": bool(body.get("metadata", {}).get("items")),
         "compute.instances.setTags": bool(body.get("tags", {}).get("items")),
         "compute.instances.setServiceAccount": bool(body.get("serviceAccounts")),
     }
     return [permission for permission, applies in needed.items() if applies]
+
+
+def accounts_of(method: str, body: Json) -> list[str]:
+    """The service accounts that a machine gets, and that whoever gives them must be allowed to act as."""
+    given = {"compute.instances.insert": body.get("serviceAccounts", []), "compute.instances.setServiceAccount": [body]}
+    accounts = [account.get("email", "default") for account in given.get(method, [])]
+    return [account for account in accounts if account]
 
 
 def holds(role: str, permission: str) -> bool:
@@ -250,6 +298,18 @@ def holds(role: str, permission: str) -> bool:
         if fnmatchcase(permission, pattern.removeprefix("!")):
             held = not pattern.startswith("!")
     return held
+
+
+def is_grantable(role: str, resource: str) -> bool:
+    """Whether a predefined role can be granted on a resource, whose key in the store this is."""
+    parts = resource.split("/")
+    kind = "b" if parts[0] == "b" else parts[2] if len(parts) > 2 else ""
+    service = role.removeprefix("roles/").partition(".")[0]
+    if role not in ROLES:  # of most services the sandbox does not know every role
+        return service not in COMPLETE_SERVICES and service == _FAMILIES.get(kind, service)
+    if kind in _PROBES:
+        return any(holds(role, permission) for permission in _PROBES[kind])
+    return not role.startswith("roles/storage.legacy")  # these stand for a bucket's access lists
 
 
 def project_of_number(store: Store, number: str) -> str | None:

@@ -6,9 +6,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import http
 import ipaddress
 import json
 import logging
+import re
+import socket
+import struct
 import typing as t
 import urllib.request
 from dataclasses import dataclass
@@ -25,10 +29,11 @@ EXPLANATION = (
 
 @dataclass(frozen=True)
 class Head:
-    """The first lines of a request."""
+    """The first lines of a request; ``length``: of its body."""
 
     verb: str
     target: str
+    length: int = 0
 
 
 class RefusedError(Exception):
@@ -40,6 +45,16 @@ def is_google(host: str) -> bool:
     return host == "accounts.google.com" or host.endswith(".googleapis.com")
 
 
+Refusal = t.Callable[[str, bool], str]
+
+
+class Admin(t.Protocol):
+    """What else the proxy answers, to this machine alone."""
+
+    def answer(self, verb: str, path: str, body: t.Any) -> tuple[int, dict[str, t.Any]]:
+        """Status and JSON; 404 for what it does not know."""
+
+
 class Proxy:
     """An HTTP proxy that knows CONNECT alone.
 
@@ -48,6 +63,8 @@ class Proxy:
     :param health: what ``GET /health`` answers; it tells whether the sandbox is ready.
     :param upstream: URL of the proxy through which the machine reaches the Internet, or "".
     :param bypass: names that it reaches without that proxy, as NO_PROXY has them.
+    :param admin: answers what is asked of the proxy itself; None for nothing.
+    :param refusal: says why a caller's address may not reach Google's names (True), or others (False); "" if it may.
     """
 
     def __init__(
@@ -57,9 +74,11 @@ class Proxy:
         health: t.Callable[[], dict[str, t.Any]],
         upstream: str = "",
         bypass: str = "",
+        admin: Admin | None = None,
+        refusal: Refusal | None = None,
     ) -> None:
         self.emulator, self.internet, self.health = emulator, internet, health
-        self.upstream, self.bypass = upstream, bypass
+        self.upstream, self.bypass, self.admin, self.refusal = upstream, bypass, admin, refusal
 
     async def start(self, address: str, port: int) -> asyncio.Server:
         """Listen."""
@@ -78,29 +97,54 @@ class Proxy:
         if head is None:
             await _say(writer, 400, "Bad Request", EXPLANATION)
         elif head.verb != "CONNECT":
-            await self._answer(head, writer)
+            await self._answer(head, reader, writer)
         else:
             try:
+                self._check_way(writer.get_extra_info("peername")[0], head.target)
                 there = await self._connect(head.target)
             except RefusedError as error:
                 code, phrase, text = error.args
                 await _say(writer, code, phrase, text)
                 return
+            LOG.info("CONNECT %s", head.target)
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             await _join((reader, writer), there)
 
-    async def _answer(self, head: Head, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A request to the proxy itself."""
+        caller = writer.get_extra_info("peername")[0]
         if head.verb == "GET" and head.target == "/caller-address":
-            await _say(writer, 200, "OK", self._seen(writer.get_extra_info("peername")[0]))
+            await _say(writer, 200, "OK", self._seen(caller))
         elif head.verb == "GET" and head.target == "/health":
             await _say(writer, 200, "OK", json.dumps(self.health()))
+        elif self.admin and head.target.startswith("/") and head.target != "/":
+            if not self._is_ours(caller):
+                await _say(writer, 403, "Forbidden", "Only the machine that the sandbox runs on may ask this.")
+                return
+            content = await asyncio.wait_for(reader.readexactly(head.length), HEAD_SECONDS)
+            try:
+                body = json.loads(content) if content else None
+            except ValueError:
+                await _say(writer, 400, "Bad Request", json.dumps({"error": "The body is not JSON."}))
+                return
+            status, answer = self.admin.answer(head.verb, head.target, body)
+            await _say(writer, status, http.HTTPStatus(status).phrase, json.dumps(answer))
         else:
             await _say(writer, 400, "Bad Request", EXPLANATION)
+
+    def _is_ours(self, caller: str) -> bool:
+        """Whether a caller is the machine itself, and not a VM or somebody else."""
+        return ipaddress.ip_address(caller) == self.internet.ip or ipaddress.ip_address(caller).is_loopback
 
     def _seen(self, address: str) -> str:
         """The address that a VM sees of this caller: whoever is not in the network comes into it through us."""
         return address if ipaddress.ip_address(address) in self.internet.network else str(self.internet.ip)
+
+    def _check_way(self, caller: str, target: str) -> None:
+        """Refuse what a VM could not reach if there were no proxy."""
+        host, _port = _split(target)
+        if self.refusal and (reason := self.refusal(caller, is_google(host))):
+            raise RefusedError(502, "Bad Gateway", f"{target} cannot be reached: {reason}")
 
     async def _connect(self, target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, port = _split(target)
@@ -139,7 +183,10 @@ class Proxy:
 
 def _parse(raw: bytes) -> Head | None:
     words = raw.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
-    return Head(words[0], words[1]) if len(words) == 3 and words[2].startswith("HTTP/1.") else None
+    if len(words) != 3 or not words[2].startswith("HTTP/1."):
+        return None
+    length = re.search(rb"\r\ncontent-length: *(\d{1,5})\r\n", raw, re.IGNORECASE)
+    return Head(words[0], words[1], int(length[1]) if length else 0)
 
 
 def _split(target: str) -> tuple[str, int]:
@@ -180,13 +227,24 @@ async def _join(
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
+    try:
         while chunk := await reader.read(CHUNK):
             writer.write(chunk)
             await writer.drain()
+    except ConnectionError:  # a reset, which is no end: the other side gets it too
+        reset(writer.transport)
+        return
     with contextlib.suppress(OSError, RuntimeError):
         if writer.can_write_eof():
             writer.write_eof()
+
+
+def reset(transport: asyncio.WriteTransport) -> None:
+    """End a connection by a TCP reset: without a word, as a machine does that dies."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None and connection.fileno() >= 0:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

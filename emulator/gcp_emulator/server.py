@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import logging
 import os
@@ -15,19 +16,24 @@ import typing as t
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gcp_emulator import accounts, certificates, policies
+from gcp_emulator.backends import Databases, Machines
 from gcp_emulator.backends.engine import Engine
 from gcp_emulator.backends.machines import DockerMachines
 from gcp_emulator.backends.objects import DiskObjects
 from gcp_emulator.backends.postgres import PostgresServers
+from gcp_emulator.backends.remembered import RememberedDatabases, RememberedMachines
 from gcp_emulator.cloud import Cloud
+from gcp_emulator.faults import Admin
 from gcp_emulator.front import Front
 from gcp_emulator.metadata import MetadataServer
 from gcp_emulator.operations import Operations
-from gcp_emulator.proxy import Proxy
+from gcp_emulator.proxy import Proxy, reset
 from gcp_emulator.services import ALL
 from gcp_emulator.services.base import Service
+from gcp_emulator.services.compute import fabric
 from gcp_emulator.settings import Settings
 from gcp_emulator.store import Store
 
@@ -55,12 +61,21 @@ def prepare(settings: Settings, store: Store) -> None:
         new.replace(settings.credentials)
 
 
-def assemble(cloud: Cloud) -> list[Service]:
+def register(cloud: Cloud) -> list[Service]:
     """All services, with their actions made known to the operations."""
     services = [service(cloud) for service in ALL]
     for service in services:
         cloud.operations.actions |= service.actions
     return services
+
+
+class _Protocol(H11Protocol):
+    """Connections that the application may end without an answer, by ``abort`` in the scope's state."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it
+        """Hand it on."""
+        super().connection_made(transport)
+        self.app_state = self.app_state | {"abort": functools.partial(reset, transport)}
 
 
 class _Listener(uvicorn.Server):
@@ -76,7 +91,7 @@ def _listener(app: ASGIApp, **options: t.Any) -> _Listener:
     return _Listener(
         uvicorn.Config(
             app,
-            http="h11",
+            http=_Protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -98,6 +113,13 @@ def _listening(address: str, port: int) -> socket.socket:
     return listening
 
 
+def _backends(settings: Settings) -> tuple[Machines, Databases]:
+    if settings.apis_only:
+        return RememberedMachines(), RememberedDatabases()
+    engine = Engine(settings)
+    return DockerMachines(engine), PostgresServers(engine)
+
+
 class Server:
     """One sandbox, as long as it runs."""
 
@@ -105,11 +127,10 @@ class Server:
         self.settings = settings
         self.store = Store(settings.directory / "state.db")
         operations = Operations(self.store, settings.operation_seconds)
-        engine = Engine(settings)
-        machines, databases = DockerMachines(engine), PostgresServers(engine)
+        machines, databases = _backends(settings)
         objects = DiskObjects(settings.directory / "objects")
         self.cloud = Cloud(settings, self.store, operations, machines, databases, objects)
-        self.services = assemble(self.cloud)
+        self.services = register(self.cloud)
         self._ready = threading.Event()
 
     def health(self) -> dict[str, t.Any]:
@@ -124,16 +145,21 @@ class Server:
         settings = self.settings
         chain, key = certificates.server_files(settings)
         inner = _listening("127.0.0.1", 0)
-        apis = _listener(Front(self.cloud, self.services), ssl_certfile=str(chain), ssl_keyfile=str(key))
-        metadata = _listener(MetadataServer(self.store))
-        outer = _listening(settings.address, settings.metadata_port)
-        internet = ipaddress.IPv4Interface(f"{settings.address}/{settings.subnet.partition('/')[2]}")
-        proxy = Proxy(inner.getsockname(), internet, self.health, settings.upstream_proxy, settings.upstream_bypass)
+        front = Front(self.cloud, self.services)
+        apis = _listener(front, ssl_certfile=str(chain), ssl_keyfile=str(key))
+        internet = ipaddress.IPv4Interface(f"{settings.gateway}/{settings.subnet.partition('/')[2]}")
+        admin = Admin(front.faults, front.calls)
+        upstream, bypass = settings.upstream_proxy, settings.upstream_bypass
+        refusal = functools.partial(fabric.refusal, self.store)
+        proxy = Proxy(inner.getsockname(), internet, self.health, upstream, bypass, admin, refusal)
         listening = await proxy.start(settings.address, settings.proxy_port)
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        servers = [asyncio.create_task(apis.serve([inner])), asyncio.create_task(metadata.serve([outer]))]
+        servers = [asyncio.create_task(apis.serve([inner]))]
+        if not settings.apis_only:  # nobody has an address by which it would know them
+            metadata = _listener(MetadataServer(self.store))
+            servers.append(asyncio.create_task(metadata.serve([_listening(settings.address, settings.metadata_port)])))
         threading.Thread(target=self._wake, name="wake", daemon=True).start()
         waiting = asyncio.create_task(stop.wait())
         done, _pending = await asyncio.wait([waiting, *servers], return_when=asyncio.FIRST_COMPLETED)

@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Settings:
     """
-    ``directory``: where everything of this sandbox lives. ``project``: the empty project that it offers.
-    ``subnet``: the range that plays the Internet; its first address is the sandbox's own, where the proxy and the
-    metadata server listen. ``operation_seconds``: how long an operation takes at least. ``engine``: where a container
-    engine of our own lives, if several sandboxes share one. ``docker_host``: the engine that the environment named
-    when the sandbox was made, "" if none. ``upstream_proxy``: through which the machine reaches the real Internet, ""
-    if directly; ``upstream_bypass``: the names that it reaches without, as NO_PROXY has them.
+    ``directory``: where everything of this sandbox lives. ``project``: the empty project that it offers. ``apis_only``:
+    nothing stands behind the APIs, so that no container engine is needed, and the proxy listens on the loopback
+    address. ``subnet``: the range that plays the Internet; its first address is the sandbox's own, where the proxy and
+    the metadata server listen. ``operation_seconds``: how long an operation takes at least. ``engine``: where a
+    container engine of our own lives, if several sandboxes share one. ``docker_host``: the engine that the environment
+    named when the sandbox was made, "" if none. ``upstream_proxy``: through which the machine reaches the real
+    Internet, "" if directly; ``upstream_bypass``: the names that it reaches without, as NO_PROXY has them.
+    ``account_propagation_seconds``: how long a new service account is unknown to IAM and Compute.
+    ``service_propagation_seconds``: how long an API that was enabled says that it is not. ``quotas``: limits by metric
+    of Compute, such as ``FIREWALLS`` or ``europe-west1/CPUS``.
     """
 
     directory: Path
@@ -31,6 +35,10 @@ class Settings:
     docker_host: str = ""
     upstream_proxy: str = ""
     upstream_bypass: str = ""
+    apis_only: bool = False
+    account_propagation_seconds: float = 0
+    service_propagation_seconds: float = 0
+    quotas: dict[str, float] = field(default_factory=dict)
 
     @property
     def engine_directory(self) -> Path:
@@ -39,7 +47,12 @@ class Settings:
 
     @property
     def address(self) -> str:
-        """The sandbox's own address, which host and VMs reach alike."""
+        """Where the proxy listens: the sandbox's own address, which host and VMs reach alike, if there can be VMs."""
+        return "127.0.0.1" if self.apis_only else self.gateway
+
+    @property
+    def gateway(self) -> str:
+        """The first address of the network that plays the Internet."""
         return self.subnet.rsplit(".", 1)[0] + ".1"
 
     @property

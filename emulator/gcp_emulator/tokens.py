@@ -46,6 +46,9 @@ def issue(store: Store, principal: str, scopes: t.Iterable[str] | None = None, s
             store.delete("tokens", key)
     token = f"ya29.c.{secrets.token_urlsafe(48)}"
     document: Json = {"principal": principal, "expires": now + seconds}
+    # documentation: a new account of the same name is another identity
+    if account := store.get("serviceAccounts", principal):
+        document["account"] = account["uniqueId"]
     store.put("tokens", token, document | ({"scopes": sorted(scopes)} if scopes is not None else {}))
     return token
 
@@ -86,8 +89,9 @@ def _of_token(store: Store, token: str) -> Identity | None:
     known = store.get("tokens", token)
     if known is not None and not known.get("refresh"):
         scopes = frozenset(known["scopes"]) if "scopes" in known else None
-        disabled = (store.get("serviceAccounts", known["principal"]) or {}).get("disabled", False)
-        alive = known["expires"] > time.time() and not disabled
+        account = store.get("serviceAccounts", known["principal"]) or {}
+        acting = not account.get("disabled", False) and account.get("uniqueId") == known.get("account")
+        alive = known["expires"] > time.time() and acting
         return Identity(known["principal"], scopes) if alive else None
     if token.count(".") == 2:  # a service account may sign its own token, without asking for one
         try:

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What stands behind the APIs. Services know these interfaces alone; unit tests put fakes behind them."""
+"""What stands behind the APIs. Services know these interfaces alone, so that nothing need stand there."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ class Machine:
     external_ip: str | None
     subnet_ranges: tuple[str, ...] = ()  # every range that is on the network's own segment: subnets and peered ranges
     firewall: tuple[FirewallRule, ...] = ()
+    # ways out of a machine without an external address: to everywhere (Cloud NAT), to Google's APIs
+    nat: bool = False
+    google_access: bool = False
 
     @property
     def path(self) -> str:
@@ -109,8 +112,11 @@ class Databases(t.Protocol):
     def drop_database(self, path: str, name: str) -> None:
         """DROP DATABASE; sessions in it are an error, as at Google."""
 
-    def set_user(self, path: str, name: str, password: str | None) -> None:
-        """Create the user with cloudsqlsuperuser, or give it this password."""
+    def set_user(self, path: str, name: str, password: str | None, roles: t.Collection[str] | None = None) -> None:
+        """Create the user, or give it this password and the whole of these roles.
+
+        None leaves the password, or the roles, as they are; a new user is in cloudsqlsuperuser then.
+        """
 
     def drop_user(self, path: str, name: str) -> None:
         """DROP ROLE; one that owns objects is an error that PostgreSQL words."""

@@ -36,6 +36,8 @@ def pod_network(machine: Machine) -> PodNetwork:
         internet=True,
         external_ip=machine.external_ip,
         firewall=machine.firewall,
+        nat=machine.nat,
+        google_access=machine.google_access,
     )
 
 
@@ -53,7 +55,8 @@ class DockerMachines:
     """Virtual machines in the container engine.
 
     A VM with an external address reaches the metadata server from it; one without has an address of the last sixteen of
-    the sandbox's subnet for that alone: ``metadata_address`` tells it.
+    the sandbox's subnet for that, which ``metadata_address`` tells. By Cloud NAT it goes out from there as well, not
+    from an address of the gateway's: of those, the sandbox knows whom they belong to, and nothing more.
     """
 
     def __init__(self, engine: Engine, images: Images | None = None) -> None:

@@ -24,8 +24,9 @@ class PodNetwork:
 
     ``internal_ip`` and ``ranges``: its address on the segment of its VPC network, and the ranges that are on that
     segment; None without one. ``internet``: whether it is on the network that plays the Internet, if only for the
-    metadata server; ``external_ip``: the address that it has there and may be reached by. ``firewall``: what may come
-    in.
+    metadata server; ``external_ip``: the address that it has there and may be reached by. ``nat`` and
+    ``google_access``: what it reaches without one: everything, or the proxy, which stands for Google's APIs and asks
+    who comes. ``firewall``: what may come in.
     """
 
     internal_ip: str | None = None
@@ -33,6 +34,13 @@ class PodNetwork:
     internet: bool = False
     external_ip: str | None = None
     firewall: tuple[FirewallRule, ...] = ()
+    nat: bool = False
+    google_access: bool = False
+
+    @property
+    def goes_out(self) -> bool:
+        """Whether it reaches the Internet at large."""
+        return bool(self.external_ip) or self.nat
 
 
 def mac_address(internal_ip: str) -> str:
@@ -87,14 +95,16 @@ def ruleset(network: PodNetwork, settings: Settings) -> str:
     ingress = ['iifname "lo" accept', "ct state established,related accept"]
     egress = ["type filter hook output priority filter; policy accept;"]
     if network.internet and not network.external_ip:
-        # the link to the Internet is there for the metadata server alone
         ingress.append(f"ip saddr {settings.subnet} drop")
+    if network.internet and not network.goes_out:
+        # the link to the Internet is there for the metadata server, and perhaps Google's APIs
         reachable = ", ".join(network.ranges)
         egress = [
             "type filter hook output priority filter; policy drop;",
             'oifname "lo" accept',
             "ct state established,related accept",
             f"ip daddr {settings.address} tcp dport {settings.metadata_port} accept",
+            *([f"ip daddr {settings.address} tcp dport {settings.proxy_port} accept"] if network.google_access else ()),
             *([f"ip daddr {{ {reachable} }} accept"] if reachable else ()),
         ]
     chains = {
@@ -149,8 +159,9 @@ def setup_script(network: PodNetwork, settings: Settings) -> str:
         ]
     if network.internet:
         parts.append(f'ip route replace {METADATA_ADDRESS} dev "$internet"')
-    if network.external_ip:
-        parts.append(f'ip route replace default via {settings.address} dev "$internet" src {network.external_ip}')
+    if network.goes_out:
+        source = f" src {network.external_ip}" if network.external_ip else ""
+        parts.append(f'ip route replace default via {settings.address} dev "$internet"{source}')
         # a name server may have an address that the VPC's ranges cover
         parts += [f'ip route replace {ns} via {settings.address} dev "$internet"' for ns in nameservers()]
     return "\n".join(parts) + "\n"

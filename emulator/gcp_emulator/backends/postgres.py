@@ -32,6 +32,8 @@ STOP_SECONDS = 30
 LOG_SIZE = "10m"
 ADMINISTRATOR = "cloudsqladmin"
 SUPERUSER = "cloudsqlsuperuser"
+# What users of the IAM types are members of; they are made when the first such user is.
+IAM_ROLES = ("cloudsqliamuser", "cloudsqliamserviceaccount", "cloudsqliamgroup")
 DEFAULT_COLLATION = "en_US.UTF8"
 # Statements with passwords pass: whatever the flags say, nothing of this session is logged.
 QUIET = "-c log_statement=none -c log_min_error_statement=panic -c log_min_duration_statement=-1"
@@ -61,6 +63,24 @@ def identifier(name: str) -> str:
     :raises RefusedError: it has a zero character.
     """
     return '"' + _storable(name).replace('"', '""') + '"'
+
+
+def memberships(name: str, roles: t.Collection[str]) -> str:
+    """Statements that make a user a member of these roles, and of no others."""
+    makes = [
+        f"SELECT 'CREATE ROLE {role} NOLOGIN' WHERE to_regrole('{role}') IS NULL \\gexec"
+        for role in IAM_ROLES
+        if role in roles
+    ]
+    grants = [f"GRANT {identifier(role)} TO {identifier(name)};" for role in roles]
+    member = f"holder.rolname = {literal(name)}"
+    others = " AND ".join([member, *(f"held.rolname <> {literal(role)}" for role in roles)])
+    revoke = (
+        "SELECT format('REVOKE %I FROM %I', held.rolname, holder.rolname) FROM pg_auth_members "  # noqa: S608 (quoted)
+        "JOIN pg_roles held ON held.oid = roleid JOIN pg_roles holder ON holder.oid = member "
+        f"WHERE {others} \\gexec"
+    )
+    return "\n".join([*makes, *grants, revoke])
 
 
 def _storable(text: str) -> str:
@@ -173,11 +193,15 @@ class PostgresServers:
         """DROP DATABASE; sessions in it are an error, as at Google."""
         self._execute(path, f"DROP DATABASE IF EXISTS {identifier(name)};")
 
-    def set_user(self, path: str, name: str, password: str | None) -> None:
-        """Create the user with cloudsqlsuperuser, or give it this password."""
+    def set_user(self, path: str, name: str, password: str | None, roles: t.Collection[str] | None = None) -> None:
+        """Create the user, or give it this password and the whole of these roles; see the protocol."""
         role, statements = identifier(name), []
         if not self._exists(path, "pg_roles", "rolname", name):
-            statements.append(f"CREATE ROLE {role} LOGIN CREATEDB CREATEROLE IN ROLE {SUPERUSER};")
+            roles = (SUPERUSER,) if roles is None else roles
+            powers = " CREATEDB CREATEROLE" if SUPERUSER in roles else ""
+            statements.append(f"CREATE ROLE {role} LOGIN{powers};")
+        if roles is not None:
+            statements.append(memberships(name, roles))
         if password is not None:
             statements.append(f"ALTER ROLE {role} PASSWORD {literal(password)};")
         if statements:

@@ -64,15 +64,40 @@ def applies(action: str) -> t.Callable[[t.Callable[..., None]], t.Callable[..., 
     return mark
 
 
-def page(items: list[Item], call: Call, size: int) -> tuple[list[Item], str]:
-    """The page of a list that ``pageSize`` and ``pageToken`` ask for, and the token of the next one, or ""."""
+def page(items: list[Item], call: Call, size: int, most: int | None = None) -> tuple[list[Item], str]:
+    """The page of a list that the query asks for, and the token of the next one, or "".
+
+    :param size: how many are on a page if the query does not say.
+    :param most: how many there are at most, whatever it says; as many as ``size`` by default.
+    :raises ApiError: 400 (unverified wording).
+    """
+    asked = int(call.first("pageSize") or call.first("maxResults") or 0)
+    if asked < 0:
+        raise ApiError(400, "The page size must not be negative.", "badRequest")
     try:
-        start = int(base64.urlsafe_b64decode(call.first("pageToken"))) if call.first("pageToken") else 0
+        start = position(call.first("pageToken"))
     except ValueError as error:
         raise ApiError(400, "The page token is invalid.", "badRequest") from error
-    end = start + min(size, int(call.first("pageSize") or 0) or size)
-    token = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(items) else ""
-    return items[start:end], token
+    end = start + min(asked or size, most or size)
+    return items[start:end], token_of(end) if end < len(items) else ""
+
+
+def token_of(place: int) -> str:
+    """The token of the page that begins at this place of a list."""
+    return base64.urlsafe_b64encode(str(place).encode()).decode()
+
+
+def position(token: str) -> int:
+    """The place at which a page begins; 0 without a token.
+
+    :raises ValueError: it is no token of ours.
+    """
+    if not token:
+        return 0
+    text = base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    if not text.isdecimal():
+        raise ValueError(token)
+    return int(text)
 
 
 class Service:

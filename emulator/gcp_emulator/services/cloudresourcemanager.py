@@ -6,7 +6,9 @@ from __future__ import annotations
 from gcp_emulator import policies
 from gcp_emulator.errors import Json
 from gcp_emulator.permissions import allowed
-from gcp_emulator.services.base import Call, Service, handles
+from gcp_emulator.services.base import Call, Service, handles, page
+
+PROJECTS_PAGE = 500  # unverified: "an appropriate default"
 
 
 class ResourceManager(Service):
@@ -27,17 +29,18 @@ class ResourceManager(Service):
             for name, project in self.store.items("projects")
             if allowed(self.store, call.principal, "resourcemanager.projects.get", f"projects/{name}")
         ]
-        return {"projects": visible} if visible else {}
+        shown, token = page(visible, call, PROJECTS_PAGE)
+        return ({"projects": shown} if shown else {}) | ({"nextPageToken": token} if token else {})
 
     @handles("cloudresourcemanager.projects.getIamPolicy")
     def get_policy(self, call: Call) -> Json:
         """The policy, in the version that the caller knows."""
-        return policies.read(self.store, call.resource, call.body.get("options", {}).get("requestedPolicyVersion", 1))
+        return policies.read(self.store, call.resource, call.body.get("options", {}).get("requestedPolicyVersion", 0))
 
     @handles("cloudresourcemanager.projects.setIamPolicy")
     def set_policy(self, call: Call) -> Json:
         """Replace the policy."""
-        return policies.write(self.store, call.resource, call.body.get("policy", {}), public=False)
+        return policies.replace(self.store, call.resource, call.body)
 
     @handles("cloudresourcemanager.projects.testIamPermissions")
     def test_permissions(self, call: Call) -> Json:

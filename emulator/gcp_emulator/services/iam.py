@@ -23,9 +23,9 @@ class Iam(Service):
     def create(self, call: Call) -> Json:
         """A new account, usable at once."""
         project, name = call.resource.split("/")[1], call.body.get("accountId", "")
-        if not 6 <= len(name) <= 30:
+        if not 6 <= len(name) <= 30:  # issue: stratus-red-team#294
             raise ApiError(400, f'The account ID "{name}" does not have a length between 6 and 30.', "badRequest")
-        if not re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])", name):
+        if not re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])", name):  # discovery; unverified wording
             raise ApiError(
                 400,
                 f'The account ID "{name}" must begin with a small letter, and hold small letters, digits and inner '
@@ -33,10 +33,17 @@ class Iam(Service):
                 "badRequest",
             )
         email, wanted = f"{name}@{project}.iam.gserviceaccount.com", call.body.get("serviceAccount", {})
+        _check_words(wanted)
         with self.store.lock:
             if self.store.get("serviceAccounts", email):
+                # issue: marketing-analytics-jumpstart#200
                 message = f"Service account {name} already exists within project projects/{project}."
-                raise ApiError(409, message, "alreadyExists", "ALREADY_EXISTS")
+                info = {
+                    "@type": "type.googleapis.com/google.rpc.ResourceInfo",
+                    "resourceName": f"projects/{project}/serviceAccounts/{email}",
+                }
+                raise ApiError(409, message, "alreadyExists", "ALREADY_EXISTS", [info])
+            self.cloud.propagation.account_made(email)
             return accounts.create_account(
                 self.store, project, email, wanted.get("displayName", ""), wanted.get("description", "")
             )
@@ -51,7 +58,7 @@ class Iam(Service):
         """The accounts of a project."""
         project = call.resource.split("/")[1]
         found = [account for _email, account in self.store.items("serviceAccounts") if account["projectId"] == project]
-        shown, token = page(found, call, 100)
+        shown, token = page(found, call, 20, 100)  # discovery
         return ({"accounts": shown} if shown else {}) | ({"nextPageToken": token} if token else {})
 
     @handles("iam.projects.serviceAccounts.patch")
@@ -68,10 +75,13 @@ class Iam(Service):
         names = {"display_name": "displayName"}
         fields = {names.get(name.strip(), name.strip()) for name in mask} - {""}
         if fields - {"displayName", "description"} or not fields:
+            # discovery; unverified wording
             raise ApiError(400, "The update_mask must name display_name or description.", "badRequest")
+        _check_words(wanted)
         with self.store.lock:
             account = self._account(call)
             if wanted.get("etag") and wanted["etag"] != account["etag"]:
+                # unverified wording
                 message = "There were concurrent changes to the service account. Please retry the whole update."
                 raise ApiError(409, message, "aborted", "ABORTED")
             account |= {name: wanted.get(name, "") for name in fields} | {"etag": accounts.new_etag()}
@@ -112,13 +122,13 @@ class Iam(Service):
     @handles("iam.projects.serviceAccounts.getIamPolicy")
     def get_policy(self, call: Call) -> Json:
         """Who may use the account."""
-        version = int(call.first("options.requestedPolicyVersion", "1"))
-        return policies.read(self.store, self._account(call)["name"], version)
+        version = policies.requested_version(call.first("options.requestedPolicyVersion"))
+        return policies.read(self.store, self._policy_of(call), version)
 
     @handles("iam.projects.serviceAccounts.setIamPolicy")
     def set_policy(self, call: Call) -> Json:
         """Replace the policy."""
-        return policies.write(self.store, self._account(call)["name"], call.body.get("policy", {}), public=False)
+        return policies.replace(self.store, self._policy_of(call), call.body)
 
     @handles("iam.projects.serviceAccounts.testIamPermissions")
     def test_permissions(self, call: Call) -> Json:
@@ -136,7 +146,7 @@ class Iam(Service):
         form = call.body.get("privateKeyType") or "TYPE_GOOGLE_CREDENTIALS_FILE"
         with self.store.lock:
             account = self._account(call)
-            if len(self._keys(account)) >= KEYS:
+            if len(self._keys(account)) >= KEYS:  # issue: google-api-dotnet-client#2027
                 raise ApiError(400, "Precondition check failed.", "failedPrecondition", "FAILED_PRECONDITION")
             key, pem = accounts.create_key(self.store, account, bits)
         if form == "TYPE_PKCS12_FILE":
@@ -188,22 +198,33 @@ class Iam(Service):
     @handles("iam.roles.get")
     def get_role(self, call: Call) -> Json:
         """One predefined role."""
-        if call.resource not in permissions.ROLES:
+        if call.resource not in permissions.ROLES:  # unverified wording
             raise ApiError(404, f"The role named {call.resource} was not found.", "notFound")
         return {"name": call.resource, "stage": "GA"}
 
     @handles("iam.roles.list")
     def list_roles(self, call: Call) -> Json:
         """The predefined roles that the sandbox knows."""
-        shown, token = page(sorted(permissions.ROLES), call, 300)
+        shown, token = page(sorted(permissions.ROLES), call, 300, 1000)  # discovery
         roles = [{"name": name, "stage": "GA"} for name in shown]
         return {"roles": roles} | ({"nextPageToken": token} if token else {})
+
+    def _policy_of(self, call: Call) -> str:
+        email = call.resource.split("/")[3]
+        account = self.store.get("serviceAccounts", email)
+        if account is None:  # issue: terraform-provider-google#9249
+            raise ApiError(404, f"Not found; Gaia id not found for email {email}", "notFound")
+        return str(account["name"])
 
     def _account(self, call: Call) -> Json:
         email = call.resource.split("/")[3]
         account = self.store.get("serviceAccounts", email)
         if account is None:
-            raise ApiError(404, f"Unknown service account: {email}", "notFound")
+            if any(value == "-" or value.startswith("projects/-/") for value in call.path.values()):
+                # discovery: the wildcard for the project makes a 403 of it; issue: terraform-provider-google#3349
+                message = "Permission 'iam.serviceAccounts.get' denied on resource (or it may not exist)."
+                raise ApiError(403, message, "forbidden")
+            raise ApiError(404, f"Unknown service account: {email}", "notFound")  # issue: magic-modules#14447
         return account
 
     def _keys(self, account: Json, types: tuple[str, ...] = ("USER_MANAGED",)) -> list[Json]:
@@ -218,9 +239,15 @@ class Iam(Service):
     def _key(self, call: Call) -> Json:
         self._account(call)
         key = self.store.get("serviceAccountKeys", self._key_name(call))
-        if key is None:
+        if key is None:  # unverified wording
             raise ApiError(404, f"Service account key {call.resource.split('/')[5]} does not exist.", "notFound")
         return key
+
+
+def _check_words(account: Json) -> None:
+    for name, size in (("displayName", 100), ("description", 256)):  # discovery: ServiceAccount; unverified wording
+        if len(account.get(name, "").encode()) > size:
+            raise ApiError(400, f"The {name} must not be longer than {size} bytes.", "badRequest")
 
 
 def _public(key: Json) -> Json:

@@ -28,10 +28,10 @@ class IamCredentials(Service):
         """An access token of the account."""
         account = self._account(call)
         scopes = call.body.get("scope", [])
-        if not scopes:
+        if not scopes:  # unverified wording
             raise ApiError(400, "Request contains an invalid argument: a scope is required.", "badRequest")
         lifetime = re.fullmatch(r"(\d+)(\.\d+)?s", call.body.get("lifetime") or f"{LIFETIME}s")
-        if lifetime is None or not 0 < int(lifetime[1]) <= LIFETIME:
+        if lifetime is None or not 0 < int(lifetime[1]) <= LIFETIME:  # discovery; unverified wording
             raise ApiError(400, f"The lifetime must be between 1s and {LIFETIME}s.", "badRequest")
         seconds = int(lifetime[1])
         end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
@@ -43,7 +43,7 @@ class IamCredentials(Service):
         """An identity token of the account."""
         account = self._account(call)
         email = bool(call.body.get("includeEmail"))
-        if not call.body.get("audience"):
+        if not call.body.get("audience"):  # discovery; unverified wording
             raise ApiError(400, "Request contains an invalid argument: an audience is required.", "badRequest")
         return {"token": tokens.identity_token(self.store, account["email"], call.body["audience"], email=email)}
 
@@ -60,7 +60,7 @@ class IamCredentials(Service):
         signer = accounts.signer(self.store, self._account(call))
         try:
             claims = json.loads(call.body.get("payload", ""))
-        except ValueError as error:
+        except ValueError as error:  # unverified wording
             raise ApiError(400, "The payload is not a JSON object of claims.", "badRequest") from error
         return {"keyId": signer.key_id, "signedJwt": jwt.encode(signer, claims).decode()}
 
@@ -71,9 +71,9 @@ class IamCredentials(Service):
 
     def _account(self, call: Call) -> Json:
         account = self.store.get("serviceAccounts", call.resource.split("/")[3])
-        if account is None:
+        if account is None:  # issue: terraform-provider-google#9249
             raise ApiError(404, "Not found; Gaia id not found for email " + call.resource.split("/")[3], "notFound")
-        if account.get("disabled"):
+        if account.get("disabled"):  # unverified wording
             raise ApiError(400, "The service account is disabled.", status="FAILED_PRECONDITION")
         if call.body.get("delegates"):
             raise ApiError(501, "The sandbox does not have delegation through other accounts.", "notImplemented")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 import re
 import secrets
 import typing as t
@@ -17,9 +18,14 @@ from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.services.base import Call, Service, handles
 
 SECRETS, VERSIONS = "secrets", "secretVersions"
-MUTABLE = ("annotations", "labels", "versionAliases")
+MUTABLE = ("annotations", "labels", "replication", "versionAliases", "versionDestroyTtl")
 # What the API has and the sandbox does not: to take it and do nothing would be a lie.
-UNSUPPORTED = ("customerManagedEncryption", "expireTime", "rotation", "tags", "topics", "ttl", "versionDestroyTtl")
+UNSUPPORTED = ("customerManagedEncryption", "expireTime", "rotation", "secretType", "tags", "topics", "ttl")
+DAY = 86400
+KMS_KEY = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
+ANNOTATION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+ANNOTATIONS_LIMIT = 16 * 1024
+LABELS_LIMIT = 64
 PAGE_LIMIT = 25000
 PAYLOAD_LIMIT = 64 * 1024
 API = "secretmanager.projects.secrets"
@@ -36,16 +42,16 @@ class SecretManager(Service):
         project, name = call.resource.split("/")[1], call.first("secretId")
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", name):
             raise _invalid(f"The provided Secret ID [{name}] does not match the expected format [[a-zA-Z_0-9]+].")
-        replication = call.body.get("replication") or {}
-        if not {"automatic", "userManaged"} & set(replication):
-            raise _invalid("Field [secret.replication] is required.")
+        replication = _replication(call.body.get("replication") or {})
         key = f"projects/{project}/secrets/{name}"
         with self.store.lock:
             if self.store.get(SECRETS, key):
                 raise ApiError(409, f"Secret [{self._full(key)}] already exists.", "alreadyExists")
             _refuse_unsupported(field for field in call.body if call.body[field])
             secret: Json = {field: call.body[field] for field in MUTABLE if call.body.get(field)}
-            _check_labels(secret)
+            _check(secret)
+            if secret.get("versionAliases"):
+                raise _invalid("Version aliases must refer to existing versions.")  # unverified: the words
             secret |= {
                 "name": self._full(key),
                 "replication": replication,
@@ -82,6 +88,7 @@ class SecretManager(Service):
         with self.store.lock:
             secret = self._secret(call.resource)
             _check_etag(secret, call.body.get("etag", ""))
+            before = secret["replication"]
             for field in mask:
                 parent, _dot, child = field.partition(".")
                 value = call.body.get(parent)
@@ -90,7 +97,11 @@ class SecretManager(Service):
                     value = {name: one for name, one in merged.items() if one is not None}
                 secret[parent] = value
             secret = {field: value for field, value in secret.items() if value not in (None, {}, [])}
-            _check_labels(secret)
+            secret["replication"] = _replication(secret.get("replication", {}))
+            if _places(secret["replication"]) != _places(before):
+                # documentation: nothing of a replication can be changed but its keys; unverified: the words
+                raise _invalid("Field [secret.replication] is immutable, except for customer-managed encryption.")
+            _check(secret)
             self._check_aliases(call.resource, secret)
             secret["etag"] = _new_etag()
             self.store.put(SECRETS, call.resource, secret)
@@ -115,9 +126,9 @@ class SecretManager(Service):
 
     @handles(f"{API}.setIamPolicy")
     def set_policy(self, call: Call) -> Json:
-        """Replace the policy."""
+        """Replace the policy; ``write`` compares the etag."""
         self._secret(call.resource)
-        return policies.write(self.store, call.resource, call.body.get("policy") or {}, public=False)
+        return policies.replace(self.store, call.resource, call.body)
 
     @handles(f"{API}.testIamPermissions")
     def test_permissions(self, call: Call) -> Json:
@@ -130,6 +141,8 @@ class SecretManager(Service):
         """Store a payload under the next number."""
         payload = call.body.get("payload") or {}
         data = _decode(payload.get("data", ""))
+        if not data:
+            raise _invalid("Secret Payload cannot be empty.")  # issue
         checksum = payload.get("dataCrc32c")
         if checksum is not None and int(checksum) != google_crc32c.value(data):
             raise _invalid("The provided data_crc32c does not match the payload's checksum.")
@@ -217,7 +230,7 @@ class SecretManager(Service):
         if version is None:
             what = f"{self._full(secret)}/versions/{name}"
             raise ApiError(404, f"Secret Version [{what}] not found.", "notFound")
-        return key, version
+        return key, _aged(version)
 
     def _move(self, call: Call, state: str) -> Json:
         with self.store.lock:
@@ -225,10 +238,19 @@ class SecretManager(Service):
             _check_etag(version, call.body.get("etag", ""))
             if version["state"] == "DESTROYED":
                 raise _precondition(f"Secret Version [{version['name']}] is already DESTROYED.")
-            if version["state"] != state:
+            owner = self._secret(call.resource.rpartition("/versions/")[0])
+            if state == "DESTROYED" and "versionDestroyTtl" in owner:
+                # discovery: it is disabled until its time comes
+                seconds = float(owner["versionDestroyTtl"].removesuffix("s"))
+                version |= {"state": "DISABLED", "etag": _new_etag()}
+                version.setdefault("scheduledDestroyTime", _stamp(_now() + datetime.timedelta(seconds=seconds)))
+            elif version["state"] != state:
                 version |= {"state": state, "etag": _new_etag()}
-            if state == "DESTROYED":
+            if state == "ENABLED":
+                version.pop("scheduledDestroyTime", None)  # documentation: to enable it takes the destruction back
+            if version["state"] == "DESTROYED":
                 version |= {"destroyTime": timestamp(), "_data": ""}
+                version.pop("scheduledDestroyTime", None)
             self.store.put(VERSIONS, key, version)
         return _public(version)
 
@@ -236,6 +258,28 @@ class SecretManager(Service):
         for alias, number in secret.get("versionAliases", {}).items():
             if self.store.get(VERSIONS, f"{key}/versions/{number}") is None:
                 raise _invalid(f"Version [{number}] of alias [{alias}] does not exist.")
+
+    def wake(self) -> None:
+        """Destroy what was due while the sandbox was not there."""
+        for key, version in list(self.store.items(VERSIONS)):
+            self.store.put(VERSIONS, key, _aged(version))
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def _stamp(time: datetime.datetime) -> str:
+    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _aged(version: Json) -> Json:
+    """The version as time has left it: destroyed, if that was put off until now."""
+    due = version.get("scheduledDestroyTime")
+    if due is None or datetime.datetime.fromisoformat(due) > _now():
+        return version
+    kept = {field: value for field, value in version.items() if field != "scheduledDestroyTime"}
+    return kept | {"state": "DESTROYED", "destroyTime": due, "_data": "", "etag": f'"{due}"'}
 
 
 def _refuse_unsupported(fields: t.Iterable[str]) -> None:
@@ -268,17 +312,72 @@ def _check_etag(document: Json, given: str) -> None:
         )
 
 
-def _check_labels(secret: Json) -> None:
+def _check(secret: Json) -> None:
+    """documentation: the limits; unverified: the words."""
+    if len(secret.get("labels", {})) > LABELS_LIMIT:
+        raise _invalid(f"A secret can have at most {LABELS_LIMIT} labels.")
     for key, value in secret.get("labels", {}).items():
-        if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", key) or not re.fullmatch(r"[a-z0-9_-]{0,63}", value):
+        if not (key[:1].isalpha() and _is_label(key) and _is_label(value)):
             raise _invalid(f"The provided label [{key}: {value}] is not valid.")
+    annotations = secret.get("annotations", {})
+    if wrong := [key for key in annotations if not ANNOTATION.fullmatch(key)]:
+        raise _invalid(f"The provided annotation key [{wrong[0]}] is not valid.")
+    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) >= ANNOTATIONS_LIMIT:
+        raise _invalid("The annotations of a secret must be smaller than 16 KiB.")
+    delay = secret.get("versionDestroyTtl")
+    if delay and not DAY <= float(delay.removesuffix("s")) <= 1000 * DAY:
+        raise _invalid("Field [secret.version_destroy_ttl] must be between 1 day and 1000 days.")
+
+
+def _is_label(text: str) -> bool:
+    """Whether it is made of lower-case letters of any script, digits, ``_`` and ``-``."""
+    return len(text) <= 63 and text == text.lower() and all(sign.isalnum() or sign in "_-" for sign in text)
+
+
+def _replication(replication: Json) -> Json:
+    """Where a secret is kept. documentation: the rules; unverified: the words of all but the first."""
+    kinds = [kind for kind in ("automatic", "userManaged") if replication.get(kind) is not None]
+    if len(kinds) != 1:
+        raise _invalid("Field [secret.replication] is required.")
+    if kinds == ["automatic"]:
+        _check_key(replication["automatic"], "global")
+        return {"automatic": replication["automatic"]}
+    replicas = replication["userManaged"].get("replicas") or []
+    locations = [replica.get("location", "") for replica in replicas]
+    if not locations or len(set(locations)) < len(locations):
+        raise _invalid("Field [secret.replication.user_managed.replicas] must name different locations.")
+    for replica in replicas:
+        if not re.fullmatch(r"[a-z]+-[a-z]+\d+", replica.get("location", "")):
+            raise _invalid(f"Invalid location: [{replica.get('location', '')}].")
+        _check_key(replica, replica["location"])
+    return {"userManaged": {"replicas": replicas}}
+
+
+def _check_key(place: Json, location: str) -> None:
+    """Check a key's name. The sandbox has no Cloud KMS: each key that is well-formed is there, and may be used."""
+    if "customerManagedEncryption" not in place:
+        return
+    key = place["customerManagedEncryption"].get("kmsKeyName", "")
+    match = KMS_KEY.fullmatch(key)
+    if match is None or match["location"] != location:
+        raise _invalid(f"The Cloud KMS key [{key}] must be a key in the location [{location}].")
+
+
+def _places(replication: Json) -> list[str]:
+    return sorted(replica["location"] for replica in replication.get("userManaged", {}).get("replicas", []))
 
 
 def _replication_status(replication: Json) -> Json:
     if "automatic" in replication:
-        return {"automatic": {}}
-    replicas = replication["userManaged"].get("replicas", [])
-    return {"userManaged": {"replicas": [{"location": replica["location"]} for replica in replicas]}}
+        return {"automatic": _encryption_status(replication["automatic"])}
+    replicas = replication["userManaged"]["replicas"]
+    statuses = [{"location": replica["location"], **_encryption_status(replica)} for replica in replicas]
+    return {"userManaged": {"replicas": statuses}}
+
+
+def _encryption_status(place: Json) -> Json:
+    key = place.get("customerManagedEncryption", {}).get("kmsKeyName")
+    return {"customerManagedEncryption": {"kmsKeyVersionName": f"{key}/cryptoKeyVersions/1"}} if key else {}
 
 
 def _camel(field: str) -> str:
@@ -288,6 +387,9 @@ def _camel(field: str) -> str:
 
 def _passes(expression: str, document: Json) -> bool:
     """The filters that clients really send: ``name:part``, ``state:ENABLED``, ``labels.key=value``, joined by AND."""
+    if re.search(r"\b(OR|NOT)\b|[()<>!*]|(^|\s)-", re.sub(r'"[^"]*"', '""', expression)):
+        words = f"The sandbox's secrets have no such list filter: {expression}"
+        raise ApiError(501, words, "notImplemented", "UNIMPLEMENTED")
     for term in filter(None, re.split(r"\s+AND\s+", expression.strip())):
         match = re.fullmatch(r"([\w.]+)\s*(:|=)\s*\"?([^\"]*)\"?", term)
         if not match:
@@ -303,7 +405,9 @@ def _passes(expression: str, document: Json) -> bool:
 
 
 def _page(call: Call, key: str, found: list[Json]) -> Json:
-    size = min(int(call.first("pageSize") or PAGE_LIMIT), PAGE_LIMIT) or PAGE_LIMIT
+    size = min(int(call.first("pageSize") or 0) or PAGE_LIMIT, PAGE_LIMIT)
+    if size < 0:
+        raise _invalid("The page size must not be negative.")  # unverified wording
     token = call.first("pageToken")
     if token and not token.isdigit():
         raise _invalid("Invalid page token.")

@@ -9,7 +9,6 @@ import typing as t
 import uuid
 
 from gcp_emulator.errors import ApiError, Json
-from gcp_emulator.operations import KIND
 from gcp_emulator.services.base import Call, Service, applies, handles
 from gcp_emulator.services.compute import fabric
 from gcp_emulator.services.compute.base import link, project_id, relative
@@ -55,6 +54,9 @@ class ServiceNetworking(Service):
         # terraform-provider-google-beta#1240), so that "patch with force" is what some clients create with.
         self._check_service(call)
         network = self._network(call.body.get("network", ""))
+        if call.first("updateMask", "*") not in ("*", "reservedPeeringRanges", "reserved_peering_ranges"):
+            # discovery; unverified wording
+            raise ApiError(400, "Request contains an invalid argument: only the listed peering ranges can be updated.")
         force = call.first("force").lower() == "true"
         return self._operate(call, network, "servicenetworking.connect", force=force, new=False)
 
@@ -120,11 +122,6 @@ class ServiceNetworking(Service):
         if record is None:
             raise ApiError(404, f"Operation {call.resource} not found.")
         return self._view(record)
-
-    @handles("servicenetworking.operations.list")
-    def list_operations(self, call: Call) -> Json:
-        found = [self._view(record) for _key, record in self.store.items(KIND, "servicenetworking/")]
-        return {"operations": found} if found else {}
 
     def _operate(self, call: Call, network: str, action: str, **arguments: t.Any) -> Json:
         if action == "servicenetworking.connect":

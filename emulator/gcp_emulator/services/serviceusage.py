@@ -11,8 +11,14 @@ from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.services.base import Call, Service, applies, handles, page
 
 _TYPE = "type.googleapis.com/google.api.serviceusage.v1."
-# The most that one batchEnable takes.
-BATCH = 20
+# The most that one batchEnable and one batchGet take (discovery; of batchGet documentation).
+BATCH, READ = 20, 30
+# What a service needs, of what the sandbox has (issues: magic-modules#4200, terraform-provider-google#5424 and #5304).
+_NEEDS = {
+    "compute.googleapis.com": frozenset({"oslogin.googleapis.com"}),
+    "container.googleapis.com": frozenset({"compute.googleapis.com"}),
+    "bigquerystorage.googleapis.com": frozenset({"bigquery.googleapis.com"}),
+}
 # What cannot work without billing, of what the sandbox has.
 _PAID = frozenset({"compute.googleapis.com", "sqladmin.googleapis.com", "secretmanager.googleapis.com"})
 
@@ -36,7 +42,7 @@ class ServiceUsage(Service):
         enabled = set(self._project(project)["services"])
         wanted = call.first("filter").partition(":")[2]
         names = enabled if wanted == "ENABLED" else (known_services() | enabled) - (enabled if wanted else set())
-        shown, token = page(sorted(names), call, 50)
+        shown, token = page(sorted(names), call, 50, 200)  # discovery
         answer: Json = {"services": [self._view(project, name) for name in shown]} if shown else {}
         return answer | ({"nextPageToken": token} if token else {})
 
@@ -45,6 +51,8 @@ class ServiceUsage(Service):
         """Several services."""
         project = call.resource.split("/")[1]
         names = [name.rpartition("/")[2] for name in call.query.get("names", [])]
+        if len(names) > READ:  # unverified wording
+            raise ApiError(400, f"Too many services in one batch: {len(names)}, at most {READ}.", "badRequest")
         self._check_known(project, names)
         return {"services": [self._view(project, name) for name in names]}
 
@@ -58,9 +66,9 @@ class ServiceUsage(Service):
     def batch_enable(self, call: Call) -> Json:
         """Enable several services, or none of them."""
         services = call.body.get("serviceIds", [])
-        if not services:
+        if not services:  # unverified wording
             raise ApiError(400, "At least one service must be specified.", "badRequest")
-        if len(services) > BATCH:
+        if len(services) > BATCH:  # discovery; unverified wording
             raise ApiError(400, f"Too many services in one batch: {len(services)}, at most {BATCH}.", "badRequest")
         return self._enable(call.resource.split("/")[1], services, "BatchEnableServicesResponse")
 
@@ -69,9 +77,20 @@ class ServiceUsage(Service):
         """Disable one service."""
         _projects, project, _services, service = call.resource.split("/")
         self._check_known(project, [service])
-        if service not in self._project(project)["services"]:
-            return self._done(project, [service], "DisableServiceResponse")
-        return self._start("serviceusage.disable", project, [service], "DisableServiceResponse")
+        enabled = set(self._project(project)["services"])
+        if service not in enabled:  # discovery; unverified wording
+            raise ApiError(400, f"The service {service} is not enabled.", status="FAILED_PRECONDITION")
+        dependents = sorted(name for name in enabled if service in _needs(name))
+        if dependents and not call.body.get("disableDependentServices"):
+            # issue: terraform-google-project-factory#168
+            raise ApiError(
+                400,
+                f"The service {service} is depended on by the following active service{'s'[: len(dependents) - 1]}: "
+                f"{','.join(dependents)}; Please specify disable_dependent_services=true if you want to proceed with "
+                "disabling all services.",
+                status="FAILED_PRECONDITION",
+            )
+        return self._start("serviceusage.disable", project, [service, *dependents], "DisableServiceResponse")
 
     @handles("serviceusage.operations.get")
     def get_operation(self, call: Call) -> Json:
@@ -88,10 +107,13 @@ class ServiceUsage(Service):
         """Enable them; Compute comes with the account that VMs run as by default."""
         with self.store.lock:
             document = self._project(project)
-            document["services"] = sorted({*document["services"], *services})
+            # What a service needs is enabled with it (documentation: dependencies of services).
+            wanted = {*services, *_all_needs(services)}
+            self.cloud.propagation.services_enabled(project, wanted - set(document["services"]))
+            document["services"] = sorted({*document["services"], *wanted})
             self.store.put("projects", project, document)
             default = accounts.default_compute_account(document)
-            if "compute.googleapis.com" in services and self.store.get("serviceAccounts", default) is None:
+            if "compute.googleapis.com" in wanted and self.store.get("serviceAccounts", default) is None:
                 accounts.create_account(self.store, project, default, "Compute Engine default service account")
 
     @applies("serviceusage.disable")
@@ -108,12 +130,21 @@ class ServiceUsage(Service):
         missing = sorted(set(services) - set(document["services"]))
         if not missing:
             return self._done(project, services, response)
-        if not document["billing"] and (paid := sorted(_PAID.intersection(missing))):
+        if not document["billing"] and (paid := ",".join(sorted(_PAID.intersection(missing)))):
+            # issue: kyegomez/zeta#71
+            number = document["projectNumber"]
+            info = {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "UREQ_PROJECT_BILLING_NOT_FOUND",
+                "domain": "serviceusage.googleapis.com/billing-enabled",
+                "metadata": {"project": number, "services": paid},
+            }
             raise ApiError(
                 400,
-                f"Billing account for project '{document['projectNumber']}' is not found. Billing must be enabled for "
-                f"activation of service(s) '{','.join(paid)}' to proceed.",
+                f"Billing account for project '{number}' is not found. Billing must be enabled for activation of "
+                f"service(s) '{paid}' to proceed.",
                 status="FAILED_PRECONDITION",
+                details=[info],
             )
         return self._start("serviceusage.enable", project, services, response)
 
@@ -169,7 +200,18 @@ class ServiceUsage(Service):
                 "domain": "serviceusage.googleapis.com",
                 "metadata": {"services": names},
             }
+            # unverified wording
             raise ApiError(403, f"Not found or permission denied for service(s): {names}.", details=[info])
 
     def _project(self, name: str) -> Json:
         return self.store.get("projects", name) or {"projectNumber": "0", "services": [], "billing": False}
+
+
+def _needs(service: str) -> frozenset[str]:
+    """What a service depends on, directly or by what it depends on."""
+    direct = _NEEDS.get(service, frozenset())
+    return direct.union(*map(_needs, direct))
+
+
+def _all_needs(services: list[str]) -> frozenset[str]:
+    return frozenset[str]().union(*map(_needs, services))

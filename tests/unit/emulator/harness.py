@@ -7,89 +7,27 @@ import asyncio
 import json
 import typing as t
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from gcp_emulator import accounts, policies, tokens
-from gcp_emulator.backends import DatabaseServer, Machine
+from gcp_emulator.backends.objects import DiskObjects
+from gcp_emulator.backends.remembered import RememberedDatabases, RememberedMachines
 from gcp_emulator.cloud import Cloud
+from gcp_emulator.discovery import Apis
 from gcp_emulator.errors import Json
+from gcp_emulator.faults import CallLog, Faults
 from gcp_emulator.front import Front
+from gcp_emulator.operations import Operations
+from gcp_emulator.server import register
 from gcp_emulator.services.base import Service
+from gcp_emulator.settings import Settings
+from gcp_emulator.store import Store
 from starlette.types import ASGIApp
 
 PROJECT = "test-project"
 OWNER = f"sandbox-owner@{PROJECT}.iam.gserviceaccount.com"
 SERVICES = ("compute", "sqladmin", "secretmanager", "servicenetworking")
-
-
-class FakeMachines:
-    """Machines that are only remembered: what was asked last, and whether each runs."""
-
-    def __init__(self) -> None:
-        self.machines: dict[str, Machine] = {}
-        self.up: dict[str, bool] = {}
-        self.resets: list[str] = []
-
-    def start(self, machine: Machine) -> None:
-        self.machines[machine.path] = machine
-        self.up[machine.path] = True
-
-    def configure(self, machine: Machine) -> None:
-        self.machines[machine.path] = machine
-
-    def stop(self, path: str) -> None:
-        self.up[path] = False
-
-    def reset(self, path: str) -> None:
-        self.resets.append(path)
-
-    def delete(self, path: str) -> None:
-        self.machines.pop(path, None)
-        self.up.pop(path, None)
-
-    def running(self, path: str) -> bool:
-        return self.up.get(path, False)
-
-    def serial_output(self, path: str) -> str:
-        return f"{self.machines[path].name} login: "
-
-    def metadata_address(self, path: str) -> str:
-        return self.machines[path].external_ip or self.machines[path].internal_ip
-
-
-class FakeDatabases:
-    """PostgreSQL servers that are only remembered."""
-
-    def __init__(self) -> None:
-        self.servers: dict[str, DatabaseServer] = {}
-        self.up: dict[str, bool] = {}
-        self.databases: dict[str, dict[str, tuple[str, str]]] = {}
-        self.users: dict[str, dict[str, str | None]] = {}
-
-    def start(self, server: DatabaseServer) -> None:
-        self.servers[server.path] = server
-        self.up[server.path] = True
-        self.databases.setdefault(server.path, {"postgres": ("UTF8", "en_US.UTF8")})
-        self.users.setdefault(server.path, {})
-
-    def stop(self, path: str) -> None:
-        self.up[path] = False
-
-    def delete(self, path: str) -> None:
-        for known in (self.servers, self.up, self.databases, self.users):
-            t.cast("dict[str, t.Any]", known).pop(path, None)
-
-    def create_database(self, path: str, name: str, charset: str, collation: str) -> None:
-        self.databases[path][name] = (charset, collation)
-
-    def drop_database(self, path: str, name: str) -> None:
-        self.databases[path].pop(name, None)
-
-    def set_user(self, path: str, name: str, password: str | None) -> None:
-        self.users[path][name] = password
-
-    def drop_user(self, path: str, name: str) -> None:
-        self.users[path].pop(name, None)
 
 
 @dataclass(frozen=True)
@@ -159,8 +97,8 @@ class Emulator:
     cloud: Cloud
     services: list[Service]
     front: Front
-    machines: FakeMachines
-    databases: FakeDatabases
+    machines: RememberedMachines
+    databases: RememberedDatabases
     project: str = PROJECT
     owner: str = OWNER
     tokens: dict[str, str] = field(default_factory=dict)
@@ -211,3 +149,37 @@ class Emulator:
         """Wait until no operation is under way."""
         for key, _record in list(self.cloud.store.items("operations")):
             self.cloud.operations.wait(key, 10)
+
+    @property
+    def faults(self) -> Faults:
+        """The faults that its methods meet; a lost answer is raised by ``call`` as LostAnswerError."""
+        return self.front.faults
+
+    @property
+    def calls(self) -> CallLog:
+        """The calls that came: method, path and status of each."""
+        return self.front.calls
+
+    def close(self) -> None:
+        """Let go of its files."""
+        self.cloud.operations.stop()
+        self.cloud.store.close()
+
+
+def assemble(directory: Path, apis: Apis) -> Emulator:
+    """An emulator whose state is in a directory, with nothing behind the APIs and operations that take no time.
+
+    :param apis: Google's documents; reading them takes seconds, so that those who make many emulators share them.
+    """
+    settings = Settings(directory, project=PROJECT, operation_seconds=0, apis_only=True)
+    store = Store(directory / "state.db")
+    machines, databases = RememberedMachines(), RememberedDatabases()
+    operations = Operations(store, settings.operation_seconds)
+    cloud = Cloud(settings, store, operations, machines, databases, DiskObjects(directory / "objects"))
+    services = register(cloud)
+    enabled = (*accounts.DEFAULT_SERVICES, *(f"{name}.googleapis.com" for name in SERVICES))
+    project = accounts.create_project(store, PROJECT, enabled)
+    accounts.create_account(store, PROJECT, OWNER)
+    accounts.create_account(store, PROJECT, accounts.default_compute_account(project))
+    policies.grant(store, f"projects/{PROJECT}", "roles/owner", f"serviceAccount:{OWNER}")
+    return Emulator(cloud, services, Front(cloud, services, apis, strict=True), machines, databases)

@@ -4,15 +4,23 @@
 from __future__ import annotations
 
 import fcntl
+import json
+import os
+import socket
 import stat
 import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+import google.auth
+import google.auth.credentials
 import pytest
 from gcp_emulator import __main__ as command
 from gcp_emulator import certificates, daemon, server
 from gcp_emulator.settings import Settings
 from gcp_emulator.store import Store
+from google.auth.transport.requests import AuthorizedSession
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy")
 
@@ -30,7 +38,9 @@ def test_settings_survive(settings: Settings) -> None:
     assert Settings.load(settings.directory) == settings
 
 
-@pytest.mark.parametrize("changes", [{"project": "other-project"}, {"subnet": "198.18.9.0/24"}, {"name": "other"}])
+@pytest.mark.parametrize(
+    "changes", [{"project": "other-project"}, {"subnet": "198.18.9.0/24"}, {"name": "other"}, {"apis_only": True}]
+)
 def test_what_a_sandbox_is_cannot_change(settings: Settings, changes: dict[str, str]) -> None:
     with pytest.raises(daemon.SandboxError, match=r"cannot become .* Take it down first"):
         daemon._settled(settings.directory, changes)
@@ -135,6 +145,7 @@ def test_the_bundle_builds_on_what_the_environment_names(settings: Settings, mon
         (["--subnet", "nonsense"], "invalid _subnet value"),
         (["--project", "Bad"], "is no project id"),
         (["--name", "under_score"], "is no name"),
+        (["--quota", "NONSENSE=1"], "NONSENSE=1 is no quota, such as FIREWALLS=3"),
     ],
 )
 def test_an_option_that_cannot_be_is_refused(capsys: pytest.CaptureFixture[str], option: list[str], words: str) -> None:
@@ -142,6 +153,90 @@ def test_an_option_that_cannot_be_is_refused(capsys: pytest.CaptureFixture[str],
         command.parser().parse_args(["up", *option])
     assert raised.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def run(directory: Path, *words: str) -> str:
+    """The output of a command of the sandbox, as a person without Docker runs it."""
+    environment = {name: value for name, value in os.environ.items() if name not in (*PROXIES, *certificates.VARIABLES)}
+    package = str(Path(daemon.__file__).parents[1])
+    command = [sys.executable, "-m", "gcp_emulator", *words, "--directory", str(directory)]
+    environment |= {"PYTHONPATH": package, "DOCKER_HOST": "unix:///nowhere"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_apis_run_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = tmp_path / "sandbox"
+    run(directory, "up", "--apis-only", "--project", "alone-project")
+    try:
+        found = json.loads(run(directory, "status", "--json"))
+        assert (found["ready"], found["address"]) == (True, "127.0.0.1")
+        run(directory, "up")  # a second time, without the option: it is what it was
+        for name in (*PROXIES, *certificates.VARIABLES):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in daemon.environment(directory).items():
+            monkeypatch.setenv(name, value)
+        credentials, project = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+        with AuthorizedSession(credentials) as session:
+            accounts = session.get(f"https://iam.googleapis.com/v1/projects/{project}/serviceAccounts")
+        assert (accounts.status_code, project) == (200, "alone-project")
+        check_faults(directory, credentials)
+    finally:
+        run(directory, "down")
+    assert not directory.exists()
+
+
+def check_faults(directory: Path, credentials: google.auth.credentials.Credentials) -> None:
+    """Faults and the log of calls, from the command line."""
+    method, url = "iam.roles.list", "https://iam.googleapis.com/v1/roles"
+    assert "call 2 of iam.roles.list: 0 of 0 met" in run(
+        directory, "fault", "add", method, "--kind", "429", "--call", "2"
+    )
+    run(directory, "fault", "add", method, "--kind", "503", "--call", "3", "--retry-after", "1")
+    run(directory, "requests", "--clear")
+    with AuthorizedSession(credentials, refresh_status_codes=()) as session:
+        statuses = [session.get(url).status_code for _turn in range(4)]
+    assert statuses == [200, 429, 503, 200]
+    logged = json.loads(run(directory, "requests", "--json"))["requests"]
+    assert [record["status"] for record in logged if record["method"] == method] == statuses
+    assert "429 iam.roles.list /v1/roles" in run(directory, "requests")
+    run(directory, "fault", "clear", "1")
+    assert run(directory, "fault", "list") == "2: 503 for call 3 of iam.roles.list: 1 of 4 met\n"
+    run(directory, "fault", "clear")
+    assert json.loads(run(directory, "fault", "list", "--json")) == {"faults": []}
+    with pytest.raises(subprocess.CalledProcessError) as raised:
+        run(directory, "fault", "add", method, "--kind", "operation-error")
+    assert "is for methods that begin an operation" in raised.value.stderr
+
+
+def test_a_sandbox_that_does_not_run_takes_no_faults(settings: Settings) -> None:
+    with pytest.raises(daemon.SandboxError, match="No sandbox runs"):
+        daemon.ask(settings.directory, "GET", "/faults")
+
+
+@pytest.mark.parametrize(
+    ("words", "quotas"),
+    [
+        (["--quota", "FIREWALLS=3", "--quota", "europe-west1/CPUS=8"], {"FIREWALLS": 3.0, "europe-west1/CPUS": 8.0}),
+        (["--quota", "none"], {}),
+    ],
+)
+def test_quotas_replace_those_from_before(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, words: list[str], quotas: dict[str, float]
+) -> None:
+    replace(settings, quotas={"ROUTERS": 1.0}).save()
+    asked: list[dict[str, object]] = []
+    monkeypatch.setattr(daemon, "up", lambda _directory, changes: asked.append(changes))
+    monkeypatch.setattr(sys, "argv", ["gcp_emulator", "up", "--directory", str(settings.directory), *words])
+    assert command.main() == 0
+    assert daemon._settled(settings.directory, asked[0]).quotas == quotas
+
+
+def test_each_sandbox_of_the_apis_alone_has_a_port_of_its_own(tmp_path: Path) -> None:
+    first = daemon._settled(tmp_path / "first", {"apis_only": True})
+    with socket.create_server((first.address, first.proxy_port)):
+        second = daemon._settled(tmp_path / "second", {"apis_only": True})
+    assert second.proxy_port != first.proxy_port
+    assert daemon._settled(tmp_path / "third", {"apis_only": True, "proxy_port": 3333}).proxy_port == 3333
 
 
 def test_the_settings_are_for_their_owner_alone_from_the_first_byte(

@@ -98,6 +98,12 @@ def checked(apis: Apis, verb: str, host: str, path: str, body: t.Any) -> list[st
     return [violation.message for violation in route.api.check_request(route, {}, body)]
 
 
+@pytest.mark.parametrize(("collection", "refused"), [("users", 0), ("databases", 2)])
+def test_a_parameter_that_google_takes_unlisted_is_taken_there_alone(apis: Apis, collection: str, refused: int) -> None:
+    route = apis.find("GET", "sqladmin.googleapis.com", f"/sql/v1beta4/projects/p/instances/i/{collection}")
+    assert len(route.api.check_request(route, {"name": ["jane"], "host": [""]}, None)) == refused
+
+
 @pytest.mark.parametrize(
     ("host", "path", "body", "after"),
     [

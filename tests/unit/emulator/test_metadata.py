@@ -152,3 +152,10 @@ def test_whoever_missed_a_change_does_not_wait(emulator: Emulator) -> None:
     assert ask(emulator, "/instance/name?wait_for_change=true&last_etag=0").headers["etag"] == etag
     same = f"/instance/name?wait_for_change=true&last_etag={etag}&timeout_sec=0"
     assert ask(emulator, same).content == b"vm"
+
+
+@pytest.mark.usefixtures("account")
+def test_a_machine_may_have_a_name_of_its_own(emulator: Emulator) -> None:
+    instance = emulator.cloud.store.get("compute.instances", VM) or {}
+    emulator.cloud.store.put("compute.instances", VM, instance | {"hostname": "vm.example.com"})
+    assert ask(emulator, "/instance/hostname").content == b"vm.example.com"

@@ -17,6 +17,7 @@ import typing as t
 import pytest
 import requests
 from gcp_emulator import certificates, server
+from gcp_emulator.faults import Admin
 from gcp_emulator.front import Front
 from gcp_emulator.proxy import Proxy, is_google
 from gcp_emulator.settings import Settings
@@ -34,13 +35,20 @@ LOOPBACK = ipaddress.IPv4Interface("127.0.0.1/24")
 
 
 @contextlib.contextmanager
-def running(settings: Settings, front: Front | None, upstream: str = "", bypass: str = "") -> t.Iterator[int]:
+def running(
+    settings: Settings,
+    front: Front | None,
+    upstream: str = "",
+    bypass: str = "",
+    refusal: t.Callable[[str, bool], str] | None = None,
+) -> t.Iterator[int]:
     """A proxy in a thread of its own, and behind it the emulator; the port where it listens."""
     inner = server._listening("127.0.0.1", 0)
     started: queue.Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = queue.Queue()
 
     async def serve() -> None:
-        proxy = Proxy(inner.getsockname(), LOOPBACK, lambda: {"ready": True}, upstream, bypass)
+        admin = Admin(front.faults, front.calls) if front else None
+        proxy = Proxy(inner.getsockname(), LOOPBACK, lambda: {"ready": True}, upstream, bypass, admin, refusal)
         listening = await proxy.start("127.0.0.1", 0)
         stop = asyncio.Event()
         emulator = None
@@ -174,3 +182,28 @@ def test_other_names_go_through_the_upstream_proxy(tmp_path: Path, answer: str, 
 def test_a_name_that_bypasses_the_upstream_proxy_is_reached_directly(tmp_path: Path) -> None:
     with running(Settings(tmp_path), None, upstream="http://127.0.0.1:1", bypass=".invalid") as port:
         assert "name.invalid:443 cannot be reached" in connect(port, "name.invalid:443")
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        pytest.param("name.invalid:443", "name.invalid:443 cannot be reached: no way out", id="another name"),
+        pytest.param("storage.googleapis.com:443", "200 Connection established", id="a name of Google's"),
+    ],
+)
+def test_what_a_caller_may_not_reach_is_refused_with_the_reason(emulator: Emulator, target: str, said: str) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def refusal(address: str, google: bool) -> str:
+        asked.append((address, google))
+        return "" if google else "no way out"
+
+    certificates.ensure(emulator.cloud.settings)
+    with (
+        running(emulator.cloud.settings, emulator.front, refusal=refusal) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=10) as stream,
+    ):
+        stream.sendall(f"CONNECT {target} HTTP/1.1\r\n\r\n".encode())
+        stream.shutdown(socket.SHUT_WR)
+        assert said in stream.makefile("r", errors="replace").read()
+    assert asked == [("127.0.0.1", target.startswith("storage"))]

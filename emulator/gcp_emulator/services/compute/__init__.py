@@ -20,6 +20,7 @@ from gcp_emulator.services.compute.networks import Networks, seed
 from gcp_emulator.services.compute.operations import Operations
 from gcp_emulator.services.compute.places import DiskTypes, MachineTypes, Regions, Zones
 from gcp_emulator.services.compute.projects import Projects
+from gcp_emulator.services.compute.routers import Routers
 from gcp_emulator.services.compute.subnetworks import Subnetworks
 
 COLLECTIONS: tuple[type[Collection], ...] = (
@@ -34,6 +35,7 @@ COLLECTIONS: tuple[type[Collection], ...] = (
     Operations,
     Projects,
     Regions,
+    Routers,
     Subnetworks,
     Zones,
 )

@@ -38,9 +38,12 @@ class Addresses(Collection):
         path, address = self.new(call)
         check_labels(address.get("labels", {}))
         address.setdefault("addressType", "EXTERNAL")
+        if address.get("ipVersion") == "IPV6":
+            raise ApiError(501, "The sandbox has no IPv6.", "notImplemented")
+        purpose, regional = address.get("purpose"), "region" in call.path
         if address["addressType"] == "EXTERNAL":
-            self._external(address)
-        elif "region" in call.path:
+            self._external(address, regional)
+        elif regional and purpose != "IPSEC_INTERCONNECT":
             self._internal(call, address)
         else:
             self._range(call, address)
@@ -68,7 +71,12 @@ class Addresses(Collection):
         """Give the address back."""
         self.store.delete(self.kind, path)
 
-    def _external(self, address: Json) -> None:
+    def _external(self, address: Json, regional: bool) -> None:
+        for field in ("network", "subnetwork", "prefixLength", "purpose"):  # discovery; unverified wording
+            if address.get(field):
+                raise bad_value(f"resource.{field}", address[field], "It is only for internal addresses.")
+        if not regional and address.get("networkTier", "PREMIUM") != "PREMIUM":  # discovery; unverified wording
+            raise bad_value("resource.networkTier", address["networkTier"], "Global addresses are always PREMIUM.")
         address.setdefault("networkTier", "PREMIUM")
         address.setdefault("ipVersion", "IPV4")
         if wanted := address.get("address"):
@@ -93,6 +101,12 @@ class Addresses(Collection):
 
     def _internal(self, call: Call, address: Json) -> None:
         region = call.path["region"]
+        self._refuse_tier(address)
+        if address.get("purpose") in ("VPC_PEERING", "PRIVATE_SERVICE_CONNECT"):  # discovery; unverified wording
+            raise bad_value("resource.purpose", address["purpose"], "It is only for global addresses.")
+        for field in ("network", "prefixLength"):  # discovery; unverified wording
+            if address.get(field):
+                raise bad_value(f"resource.{field}", address[field], "It is not for addresses of a subnetwork.")
         value = address.get("subnetwork") or f"regions/{region}/subnetworks/default"
         subnetwork = self.reference(call, value, "resource.subnetwork")
         document = self.store.get("compute.subnetworks", subnetwork)
@@ -110,18 +124,33 @@ class Addresses(Collection):
             message = f"IP_IN_USE_BY_ANOTHER_RESOURCE - IP '{wanted}' is already being used by another resource."
             raise ApiError(409, message, "alreadyExists")
 
+    @staticmethod
+    def _refuse_tier(address: Json) -> None:
+        if address.get("networkTier", "PREMIUM") != "PREMIUM":  # discovery; unverified wording
+            raise bad_value("resource.networkTier", address["networkTier"], "Internal addresses are always PREMIUM.")
+
     def _range(self, call: Call, address: Json) -> None:
-        """A range in a network that a producer of services may use."""
-        if address.get("purpose") != "VPC_PEERING":
-            message = "Only VPC_PEERING is supported for global internal addresses."
-            raise bad_value("resource.purpose", address.get("purpose", ""), message)
+        """A range in a network, or one address of it, that is of no subnetwork."""
+        self._refuse_tier(address)
+        purpose = address.get("purpose")
+        if purpose not in ("VPC_PEERING", "PRIVATE_SERVICE_CONNECT", "IPSEC_INTERCONNECT") or (
+            purpose == "IPSEC_INTERCONNECT" and "region" not in call.path
+        ):
+            # discovery; unverified wording
+            message = "Only VPC_PEERING and PRIVATE_SERVICE_CONNECT are supported for global internal addresses."
+            raise bad_value("resource.purpose", purpose or "", message)
         network = self.reference(call, address.get("network", ""), "resource.network")
         if self.store.get("compute.networks", network) is None:
             raise not_found(network)
-        prefix = int(address.get("prefixLength", 0))
-        if not 8 <= prefix <= 29:
-            raise bad_value("resource.prefixLength", prefix, "Must be between 8 and 29.")
-        address |= {"network": link(network), "prefixLength": prefix}
+        address |= {"network": link(network)}
+        prefix = int(address.get("prefixLength", 32 if purpose == "PRIVATE_SERVICE_CONNECT" else 0))
+        if purpose == "PRIVATE_SERVICE_CONNECT" and prefix != 32:  # documentation: it is one address
+            raise bad_value("resource.prefixLength", prefix, "It is not for PRIVATE_SERVICE_CONNECT.")
+        if purpose != "PRIVATE_SERVICE_CONNECT":
+            if not 8 <= prefix <= 29:
+                # unverified
+                raise bad_value("resource.prefixLength", prefix, "Must be between 8 and 29.")
+            address["prefixLength"] = prefix
         wanted = address.get("address")
         if wanted is None:
             address["address"] = addressing.free_range(self.store, network, prefix)

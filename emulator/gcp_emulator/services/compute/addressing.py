@@ -93,17 +93,29 @@ def is_usable(cidr: str, address: str) -> bool:
     return wanted in network and int(network[1]) < int(wanted) < int(network[-2])
 
 
+def ranges_of(subnetwork: Json) -> list[IPv4Network]:
+    """The primary range of a subnetwork and its secondary ones."""
+    secondary = [entry["ipCidrRange"] for entry in subnetwork.get("secondaryIpRanges", [])]
+    return [IPv4Network(cidr) for cidr in (subnetwork["ipCidrRange"], *secondary)]
+
+
 def network_ranges(store: Store, network: str) -> list[IPv4Network]:
     """Every range that is taken in a network: subnetworks and ranges reserved for peering."""
     taken = [
-        IPv4Network(subnetwork["ipCidrRange"])
+        cidr
         for _key, subnetwork in store.items("compute.subnetworks")
         if relative(subnetwork["network"]) == network
+        for cidr in ranges_of(subnetwork)
     ]
-    return taken + [
-        IPv4Network(f"{address['address']}/{address['prefixLength']}")
+    return taken + peering_ranges(store, network)
+
+
+def peering_ranges(store: Store, network: str) -> list[IPv4Network]:
+    """The ranges and addresses of a network that are reserved for peering and the like, outside of subnetworks."""
+    return [
+        IPv4Network(f"{address['address']}/{address.get('prefixLength', 32)}")
         for _key, address in store.items("compute.addresses")
-        if address.get("purpose") == "VPC_PEERING" and relative(address.get("network", "")) == network
+        if address.get("network") and relative(address["network"]) == network
     ]
 
 

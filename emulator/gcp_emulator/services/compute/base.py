@@ -15,14 +15,13 @@ import uuid
 from datetime import UTC, datetime
 
 from gcp_emulator.errors import ApiError, Json, invalid, not_found
-from gcp_emulator.services.base import Call, Service
-from gcp_emulator.services.compute import catalogue, filters
+from gcp_emulator.services.base import Call, Service, position, token_of
+from gcp_emulator.services.compute import catalogue, filters, quotas
 from gcp_emulator.store import Store
 
 LINK = "https://www.googleapis.com/compute/v1/"
 NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
-LABEL_KEY = re.compile(r"[a-z][-_a-z0-9]{0,62}")
-LABEL_VALUE = re.compile(r"[-_a-z0-9]{0,63}")
+LABELS = 64  # of one resource (documentation)
 REFERENCE = re.compile(r"projects/[^/]+/(global|regions/[^/]+|zones/[^/]+)/[A-Za-z]+/(family/)?[^/]+")
 PAGE = 500
 
@@ -76,6 +75,11 @@ def bad_value(field: str, value: object, message: str) -> ApiError:
     return invalid(f"Invalid value for field '{field}': '{value}'. {message}")
 
 
+def not_specified(field: str) -> ApiError:
+    """A field that has to be there (issue: terraform-provider-google#1469)."""
+    return ApiError(400, f"Required field '{field}' not specified", "required")
+
+
 def in_use(kind: str, path: str, user: str) -> ApiError:
     """What Compute says when something that another resource needs is to be deleted (recording)."""
     message = f"The {kind} resource '{path}' is already being used by '{user}'"
@@ -89,11 +93,18 @@ def not_ready(path: str) -> ApiError:
 
 def check_labels(labels: Json) -> None:
     """Refuse labels that break the format (documentation; wording unverified)."""
+    if len(labels) > LABELS:
+        raise bad_value("resource.labels", "", f"Number of labels must not exceed {LABELS}.")
     for key, value in labels.items():
-        if not LABEL_KEY.fullmatch(key):
+        if not key[:1].isalpha() or not _may_be_in_label(key):
             raise bad_value("resource.labels", "", f"Label key '{key}' violates format constraints.")
-        if not LABEL_VALUE.fullmatch(value):
+        if not _may_be_in_label(value):
             raise bad_value("resource.labels", "", f"Label value '{value}' violates format constraints.")
+
+
+def _may_be_in_label(text: str) -> bool:
+    """Letters of any script but no capitals, digits, dashes and underscores (documentation)."""
+    return len(text) <= 63 and text == text.lower() and all(sign.isalnum() or sign in "-_" for sign in text)
 
 
 def render_operation(record: Json) -> Json:
@@ -160,6 +171,21 @@ class Collection(Service):
             raise not_found(path)
         return path, resource
 
+    def required(self, kind: str, path: str) -> Json:
+        """What a body refers to, which has to be there, and neither being created nor deleted.
+
+        issue: terraform-google-network#365
+
+        :raises ApiError: 404, or 400 that the client is to repeat.
+        """
+        resource = self.store.get(kind, path)
+        if resource is None:
+            raise not_found(path)
+        for record in self.cloud.operations.pending(path):
+            if record["view"].get("operationType") in ("insert", "delete"):
+                raise not_ready(path)
+        return resource
+
     def load_settled(self, call: Call) -> tuple[str, Json]:
         """``load``, for a change: refused while the resource is being created or deleted."""
         path, resource = self.load(call)
@@ -222,9 +248,12 @@ class Collection(Service):
             raise ApiError(412, message, "conditionNotMet")
         labels = call.body.get("labels") or {}
         check_labels(labels)
-        resource |= {"labels": labels, "labelFingerprint": fingerprint(labels)}
-        self.store.put(self.kind, path, resource)
+        self.save(path, resource | {"labels": labels, "labelFingerprint": fingerprint(labels)})
         return self.operate(call, "setLabels", path)
+
+    def save(self, path: str, resource: Json) -> None:
+        """Write a resource that has changed."""
+        self.store.put(self.kind, path, resource)
 
     def operate(
         self,
@@ -241,6 +270,8 @@ class Collection(Service):
         :param action: what is applied; it gets ``path`` and the arguments.
         :param error: how it ends, without an action.
         """
+        if over := quotas.check(self.cloud, kind, path):
+            action, error = None, over
         parts = path.split("/")
         scope = parts[2] if len(parts) > 3 else "global"
         where = "/".join(parts[:4]) if scope != "global" else f"projects/{parts[1]}/global"
@@ -309,7 +340,7 @@ class Collection(Service):
             raise bad_value("maxResults", size, f"Must be between 0 and {PAGE}.")
         token = call.first("pageToken")
         try:
-            start = int(base64.urlsafe_b64decode(token)) if token else 0
+            start = position(token)
         except ValueError:
             raise bad_value("pageToken", token, "The page token is invalid.") from None
         end = start + (size or PAGE)
@@ -317,5 +348,5 @@ class Collection(Service):
         if items[start:end]:
             answer["items"] = items[start:end]
         if items[end:]:
-            answer["nextPageToken"] = base64.urlsafe_b64encode(str(end).encode()).decode()
+            answer["nextPageToken"] = token_of(end)
         return answer

@@ -7,22 +7,21 @@ from __future__ import annotations
 import json
 import re
 
-from gcp_emulator.errors import ApiError, Json, not_found
+from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.services.base import Call
-from gcp_emulator.services.compute import addressing, catalogue, metadata
+from gcp_emulator.services.compute import addressing, catalogue, disks, metadata
 from gcp_emulator.services.compute.base import (
     NAME,
     Collection,
     bad_value,
     check_labels,
     fingerprint,
-    in_use,
     link,
-    new_id,
     relative,
-    timestamp,
 )
 from gcp_emulator.services.compute.projects import default_service_account
+
+HOSTNAME = re.compile(r"(?=.{1,253}$)[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)+")
 
 
 def machine_type(collection: Collection, call: Call, value: str, field: str) -> str:
@@ -47,18 +46,56 @@ def tags(body: Json) -> Json:
     return {"fingerprint": fingerprint(items)} | ({"items": items} if items else {})
 
 
-def scheduling(body: Json) -> Json:
-    """How the machine lives and dies (defaults: documentation)."""
-    spot = body.get("provisioningModel") == "SPOT" or body.get("preemptible") is True
+def scheduling(body: Json, machine: str) -> Json:
+    """How the machine lives and dies (defaults: documentation; wording, where not noted: unverified).
+
+    :param machine: its type, as name or link.
+    """
+    body = {key: value for key, value in body.items() if value is not None}
+    spot = body.get("provisioningModel") == "SPOT"
+    short = spot or body.get("preemptible") is True
     defaults: Json = {"onHostMaintenance": "MIGRATE", "automaticRestart": True, "preemptible": False}
-    if spot:
+    if short:
         defaults = {"onHostMaintenance": "TERMINATE", "automaticRestart": False, "preemptible": True}
-    result = defaults | {"provisioningModel": "SPOT" if spot else "STANDARD"} | body
-    if spot and result["automaticRestart"]:
-        # unverified wording
+    if spot:
+        defaults["instanceTerminationAction"] = "STOP"
+    result = defaults | {"provisioningModel": "STANDARD"} | body
+    field = "resource.scheduling"
+    if spot and not result["preemptible"]:
+        message = "Scheduling must have preemptible be true when provisioning model is SPOT."
+        raise bad_value(f"{field}.preemptible", "false", message)
+    if short and result["automaticRestart"]:
         message = "Scheduling must have automatic restart be false when preemptible is true."
-        raise bad_value("resource.scheduling.automaticRestart", "true", message)
+        raise bad_value(f"{field}.automaticRestart", "true", message)
+    if short and result["onHostMaintenance"] == "MIGRATE":
+        message = "Scheduling must have onHostMaintenance be TERMINATE when preemptible is true."
+        raise bad_value(f"{field}.onHostMaintenance", "MIGRATE", message)
+    if not spot and result.get("instanceTerminationAction"):
+        message = "It can only be specified if the provisioning model is SPOT."
+        raise bad_value(f"{field}.instanceTerminationAction", result["instanceTerminationAction"], message)
+    if not short and result["onHostMaintenance"] == "TERMINATE" and machine.rsplit("/", 1)[-1].startswith("e2-"):
+        # issue: terraform-infra-common#935
+        message = "e2 instances do not support onHostMaintenance=TERMINATE unless they are preemptible."
+        raise ApiError(400, message, "badRequest")
     return result
+
+
+def reservation_affinity(body: Json) -> Json:
+    """Which reservations the machine may use; the sandbox has none to name."""
+    kind = body.get("consumeReservationType") or "ANY_RESERVATION"
+    if kind == "SPECIFIC_RESERVATION":
+        raise ApiError(501, "The sandbox has no reservations.", "notImplemented")
+    if body.get("key") or body.get("values"):  # discovery; unverified wording
+        message = "Key and values are only for SPECIFIC_RESERVATION."
+        raise bad_value("resource.reservationAffinity", "", message)
+    return {"consumeReservationType": kind}
+
+
+def check_platform(platform: str, machine: str, field: str) -> None:
+    """Refuse a processor that the machine type cannot have (documentation; wording unverified)."""
+    name = machine.rsplit("/", 1)[-1]
+    if platform not in catalogue.CPU_PLATFORMS.get(name.split("-")[0], ()):
+        raise bad_value(field, platform, f"CPU platform is not supported by machine type '{name}'.")
 
 
 def service_accounts(collection: Collection, call: Call, accounts: list[Json]) -> list[Json]:
@@ -78,7 +115,8 @@ def missing_account(collection: Collection, accounts: list[Json]) -> ApiError | 
     """How the operation ends when the account is not there (issue; seen with Terraform)."""
     for account in accounts:
         email = account["email"]
-        if email.endswith(".iam.gserviceaccount.com") and collection.store.get("serviceAccounts", email) is None:
+        known = collection.store.get("serviceAccounts", email) and collection.cloud.propagation.knows_account(email)
+        if email.endswith(".iam.gserviceaccount.com") and not known:
             return ApiError(
                 404, f"The resource '{email}' of type 'serviceAccount' was not found.", "RESOURCE_NOT_FOUND"
             )
@@ -112,125 +150,63 @@ class Blueprint:
             "tags": tags(body.get("tags", {})),
             "metadata": metadata.made(body.get("metadata", {})),
             "labelFingerprint": fingerprint(body.get("labels", {})),
-            "scheduling": scheduling(body.get("scheduling", {})),
+            "scheduling": scheduling(body.get("scheduling", {}), body["machineType"]),
             "shieldedInstanceConfig": shielded | body.get("shieldedInstanceConfig", {}),
             "shieldedInstanceIntegrityPolicy": {"updateAutoLearnPolicy": True},
             "canIpForward": body.get("canIpForward", False),
             "deletionProtection": body.get("deletionProtection", False),
             "startRestricted": False,
             "cpuPlatform": "Unknown CPU Platform",
-            "fingerprint": fingerprint(instance["id"]),
-            "disks": self._attached(body.get("disks") or []),
+            "reservationAffinity": reservation_affinity(body.get("reservationAffinity", {})),
             "networkInterfaces": self._interfaces(body.get("networkInterfaces") or []),
         }
         if accounts:
             instance["serviceAccounts"] = accounts
+        if platform := body.get("minCpuPlatform"):
+            check_platform(platform, instance["machineType"], "resource.minCpuPlatform")
+        if (hostname := body.get("hostname")) and not HOSTNAME.fullmatch(hostname):
+            # discovery: RFC 1035; unverified wording
+            raise bad_value("resource.hostname", hostname, "Must be a fully qualified domain name.")
+        self._attached(body.get("disks") or [])
 
     # Disks
 
-    def _attached(self, wanted: list[Json]) -> list[Json]:
+    def _attached(self, wanted: list[Json]) -> None:
         if not wanted:
+            # unverified wording
             raise bad_value("resource.disks", "", "No disks are specified.")
-        if not wanted[0].get("boot", True):
+        if not wanted[0].get("boot", True) or any(disk.get("boot") for disk in wanted[1:]):
+            # discovery: the index 0 is that of the boot disk; unverified wording
             raise bad_value("resource.disks[0]", "", "Boot disk must be the first disk.")
-        return [self._attach(number, disk) for number, disk in enumerate(wanted)]
+        self.instance["disks"] = []
+        for number, disk in enumerate(wanted):
+            self.instance["disks"].append(self._attach(number, disk))
 
     def _attach(self, number: int, wanted: Json) -> Json:
         field = f"resource.disks[{number}]"
         parameters = wanted.get("initializeParams")
         if bool(wanted.get("source")) == (parameters is not None):
+            # discovery; unverified wording
             raise bad_value(field, "", "One of source or initializeParams must be specified.")
         if parameters is not None:
             path, disk = self._make_disk(number, parameters, field + ".initializeParams")
         else:
-            path, disk = self._existing_disk(wanted["source"], field + ".source")
-        disk["users"] = [self.instance["selfLink"]]
-        disk["lastAttachTimestamp"] = timestamp()
+            path, disk = disks.existing(self.collection, self.call, wanted["source"], field + ".source")
+        attached = disks.attach(self.instance, wanted, disk, field)
         self.disks[path] = disk
-        attached = {
-            "kind": "compute#attachedDisk",
-            "type": "PERSISTENT",
-            "mode": "READ_WRITE",
-            "deviceName": f"persistent-disk-{number}",
-            "autoDelete": False,
-            "interface": "SCSI",
-            "architecture": "X86_64",
-            **{key: value for key, value in wanted.items() if key != "initializeParams" and value is not None},
-            "index": number,
-            "boot": number == 0,
-            "source": link(path),
-            "diskSizeGb": disk["sizeGb"],
-        }
-        for key in ("licenses", "guestOsFeatures"):
-            if key in disk:
-                attached[key] = disk[key]
         return attached
 
     def _make_disk(self, number: int, parameters: Json, field: str) -> tuple[str, Json]:
         name = parameters.get("diskName") or (self.instance["name"] + (f"-{number}" if number else ""))
-        zone = f"projects/{self.project}/zones/{self.zone}"
-        path = f"{zone}/disks/{name}"
+        if not NAME.fullmatch(name):
+            pattern = "(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)"
+            raise bad_value(f"{field}.diskName", name, f"Must be a match of regex '{pattern}'")
+        path = f"projects/{self.project}/zones/{self.zone}/disks/{name}"
         if self.store.get("compute.disks", path) or path in self.disks:
             raise ApiError(409, f"The resource '{path}' already exists", "alreadyExists")
-        kind = (parameters.get("diskType") or "pd-standard").rsplit("/", 1)[-1]
-        if kind not in catalogue.DISK_TYPES:
-            message = "The referenced diskType resource cannot be found."
-            raise bad_value(f"{field}.diskType", parameters["diskType"], message)
-        disk: Json = {
-            "kind": "compute#disk",
-            "id": new_id(),
-            "creationTimestamp": timestamp(),
-            "name": name,
-            "selfLink": link(path),
-            "zone": link(zone),
-            "status": "READY",
-            "type": link(f"{zone}/diskTypes/{kind}"),
-            "labelFingerprint": fingerprint(parameters.get("labels", {})),
-            "physicalBlockSizeBytes": "4096",
-            "architecture": "X86_64",
-        }
-        size = int(parameters.get("diskSizeGb") or 0)
-        smallest = self._fill_disk(number, disk, parameters.get("sourceImage"), field)
-        if size and size < smallest:
-            # issue; unverified wording
-            message = f"Requested disk size cannot be smaller than the image size ({smallest} GB)"
-            raise bad_value(f"{field}.diskSizeGb", size, message)
-        disk["sizeGb"] = str(size or smallest)
-        if labels := parameters.get("labels"):
-            disk["labels"] = labels
+        wanted = parameters | {key: parameters.get(name) for key, name in disks.IN_INSTANCE.items()}
+        disk = disks.draw(self.collection, self.call, path, wanted, field, disks.IN_INSTANCE, boot=number == 0)
         self.made.append(path)
-        return path, disk
-
-    def _fill_disk(self, number: int, disk: Json, source: str | None, field: str) -> int:
-        """Write down the image of a disk; the size that it needs at least, in GB."""
-        if not source:
-            if number == 0:
-                message = "A boot disk needs a source image."
-                raise bad_value(f"{field}.sourceImage", "", message)
-            return 10
-        image_path = self.collection.reference(self.call, source, field + ".sourceImage")
-        image = catalogue.image(image_path)
-        if image is None and re.search("/images/family/|/imageFamilyViews/", image_path):
-            raise not_found(image_path)  # issue
-        if image is None:
-            # issue: infrakit.gcp#1
-            message = "The referenced image resource cannot be found."
-            raise bad_value(f"{field}.sourceImage", source, message)
-        disk |= {
-            "sourceImage": link(image.path),
-            "licenses": [link(f"projects/{image.project}/global/licenses/{'-'.join(image.name.split('-')[:3])}")],
-            "guestOsFeatures": [{"type": "UEFI_COMPATIBLE"}, {"type": "VIRTIO_SCSI_MULTIQUEUE"}, {"type": "GVNIC"}],
-        }
-        return image.size_gb
-
-    def _existing_disk(self, source: str, field: str) -> tuple[str, Json]:
-        path = self.collection.reference(self.call, source, field)
-        disk = self.store.get("compute.disks", path)
-        if disk is None:
-            # issue: fastai-shell#5
-            raise bad_value(field, source, "The referenced disk resource cannot be found.")
-        if users := disk.get("users"):
-            raise in_use("disk", path, relative(users[0]))
         return path, disk
 
     # Network
@@ -254,6 +230,10 @@ class Blueprint:
             "subnetwork": link(subnetwork),
             "networkIP": self._internal(wanted.get("networkIP"), subnetwork, cidr, field),
         }
+        if kind := wanted.get("nicType"):
+            interface["nicType"] = kind
+        if wanted.get("aliasIpRanges") or wanted.get("stackType", "IPV4_ONLY") != "IPV4_ONLY":
+            raise ApiError(501, "A machine of the sandbox has one address of IPv4 inside.", "notImplemented")
         accesses = wanted.get("accessConfigs") or []
         if len(accesses) > 1:
             raise bad_value(f"{field}.accessConfigs", "", "At most one access config is supported.")
@@ -266,9 +246,7 @@ class Blueprint:
         region = catalogue.ZONES[self.zone]
         if value := wanted.get("subnetwork"):
             path = self.collection.reference(self.call, value, field + ".subnetwork")
-            document = self.store.get("compute.subnetworks", path)
-            if document is None:
-                raise not_found(path)
+            document = self.collection.required("compute.subnetworks", path)
             if f"/regions/{region}/" not in path:
                 # unverified wording
                 raise bad_value(f"{field}.subnetwork", value, f"It is not in region '{region}'.")
@@ -280,15 +258,13 @@ class Blueprint:
             return network, path, document["ipCidrRange"]
         value = str(wanted.get("network") or "global/networks/default")
         network = self.collection.reference(self.call, value, field + ".network")
-        document = self.store.get("compute.networks", network)
-        if document is None:
-            raise not_found(network)
+        document = self.collection.required("compute.networks", network)
         if not document.get("autoCreateSubnetworks"):
             # documentation; wording seen in issues
             message = "Subnetwork should be specified for custom subnetmode network"
             raise bad_value(field, json.dumps({"network": value}), message)
         path = f"projects/{network.split('/')[1]}/regions/{region}/subnetworks/{network.rsplit('/', 1)[1]}"
-        return network, path, catalogue.auto_range(region)
+        return network, path, self.collection.required("compute.subnetworks", path)["ipCidrRange"]
 
     def _internal(self, wanted: str | None, subnetwork: str, cidr: str, field: str) -> str:
         if not wanted:
@@ -336,8 +312,13 @@ def access_config(collection: Collection, call: Call, wanted: Json, user: str, f
                 # unverified wording
                 message = f"External IP address: {address} is already in-use."
                 raise bad_value(f"{field}.natIP", address, message)
+            tier = reserved["networkTier"]
+            if wanted.get("networkTier", tier) != tier:
+                # discovery; unverified wording
+                message = f"The network tier of external IP address {address} is {tier}."
+                raise bad_value(f"{field}.networkTier", wanted["networkTier"], message)
             claim(collection, path, user)
-            return access
+            return access | {"networkTier": tier}
     # issue: terraform-provider-google#435
     message = f"The specified external IP address '{address}' was not found in region '{region}'."
     raise bad_value(f"{field}.natIP", address, message)

@@ -80,6 +80,12 @@ MACHINE_TYPES: dict[str, MachineType] = {
     **{f"n2-standard-{cpus}": MachineType(cpus, cpus * 4096, cpus) for cpus in (2, 4)},
 }
 
+# documentation: "CPU platforms"; the family e2 takes none
+CPU_PLATFORMS: dict[str, tuple[str, ...]] = {
+    "n1": ("Intel Sandy Bridge", "Intel Ivy Bridge", "Intel Haswell", "Intel Broadwell", "Intel Skylake"),
+    "n2": ("Intel Cascade Lake", "Intel Ice Lake"),
+}
+
 DISK_TYPES: dict[str, str] = {
     "pd-standard": "Standard Persistent Disk",
     "pd-balanced": "Balanced Persistent Disk",

@@ -65,6 +65,8 @@ def machine(store: Store, path: str) -> Machine | None:
     disk = store.get("compute.disks", relative(instance["disks"][0]["source"])) or {}
     image = catalogue.image(relative(disk.get("sourceImage", "")))
     accesses = interface.get("accessConfigs", [])
+    subnetwork = relative(interface["subnetwork"])
+    nat = has_nat(store, subnetwork)
     return Machine(
         project=project,
         zone=zone,
@@ -77,6 +79,50 @@ def machine(store: Store, path: str) -> Machine | None:
         external_ip=accesses[0].get("natIP") if accesses else None,
         subnet_ranges=subnet_ranges(store, network) + peered_ranges(store, network),
         firewall=firewall(store, instance),
+        nat=nat,
+        google_access=nat or bool((store.get("compute.subnetworks", subnetwork) or {}).get("privateIpGoogleAccess")),
+    )
+
+
+def refusal(store: Store, address: str, google: bool) -> str:
+    """Why the machine with an address in the sandbox's subnet cannot reach Google's APIs, or all else; "" if it can.
+
+    Whoever is no machine can.
+    """
+    known = store.get("vm_addresses", address)
+    wanted = machine(store, known["instance"]) if known else None
+    if wanted is None or wanted.external_ip or wanted.nat or (google and wanted.google_access):
+        return ""
+    way = "its subnetwork has no Private Google Access, and " if google else ""
+    return f"{wanted.path} has no external address, {way}no NAT gateway serves its subnetwork."
+
+
+def has_nat(store: Store, subnetwork: str) -> bool:
+    """Whether a NAT gateway serves the primary range of a subnetwork.
+
+    Such a subnetwork has Private Google Access too, whatever its own switch says (documentation: NAT product
+    interactions).
+    """
+    document = store.get("compute.subnetworks", subnetwork)
+    if document is None:
+        return False
+    region = subnetwork.rsplit("/subnetworks/", 1)[0]
+    return any(
+        serves(nat, subnetwork)
+        for _key, router in store.items("compute.routers", f"{region}/routers/")
+        if router["network"] == document["network"]
+        for nat in router.get("nats", [])
+    )
+
+
+def serves(nat: Json, subnetwork: str) -> bool:
+    """Whether a NAT gateway is for the primary range of a subnetwork of its network and region."""
+    if nat["sourceSubnetworkIpRangesToNat"] != "LIST_OF_SUBNETWORKS":
+        return True
+    return any(
+        relative(entry["name"]) == subnetwork
+        and not {"ALL_IP_RANGES", "PRIMARY_IP_RANGE"}.isdisjoint(entry["sourceIpRangesToNat"])
+        for entry in nat["subnetworks"]
     )
 
 

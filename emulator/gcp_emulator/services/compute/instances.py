@@ -5,14 +5,37 @@
 from __future__ import annotations
 
 import logging
+import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from gcp_emulator.errors import ApiError, Json, invalid, not_found
 from gcp_emulator.services.base import Call, applies, handles
-from gcp_emulator.services.compute import addressing, blueprint, fabric, metadata
-from gcp_emulator.services.compute.base import Collection, bad_value, relative, same_bytes, timestamp
+from gcp_emulator.services.compute import addressing, blueprint, disks, fabric, metadata
+from gcp_emulator.services.compute.base import (
+    Collection,
+    bad_value,
+    fingerprint,
+    not_ready,
+    relative,
+    same_bytes,
+    timestamp,
+)
 
+# What of an instance is no part of its fingerprint: it changes by itself.
+LIFE = frozenset({"fingerprint", "status", "cpuPlatform", "lastStartTimestamp", "lastStopTimestamp"})
+# What the body of an update must have, as it is.
+WHOLE = frozenset({"machineType", "disks", "networkInterfaces", "metadata", "tags", "labels", "scheduling"})
+WHOLE |= {"description", "deletionProtection", "serviceAccounts", "shieldedInstanceConfig", "minCpuPlatform"}
 LOG = logging.getLogger(__name__)
+
+
+def agree(given: t.Any, known: t.Any) -> bool:
+    """Whether a document says the same as another, as far as it goes: output-only fields have been taken out."""
+    if isinstance(given, dict) and isinstance(known, dict):
+        return all(agree(value, known.get(key)) for key, value in given.items())
+    if isinstance(given, list) and isinstance(known, list):
+        return len(given) == len(known) and all(map(agree, given, known))
+    return bool(given == known) or not (given or known)
 
 
 class Instances(Collection):
@@ -33,6 +56,11 @@ class Instances(Collection):
         except Exception:
             # One machine that cannot be had is no reason to leave the others off.
             LOG.exception("%s does not start", path)
+
+    def save(self, path: str, resource: Json) -> None:
+        """Write it, with the fingerprint of what it is now (discovery: each update changes it)."""
+        content = {key: value for key, value in resource.items() if key not in LIFE}
+        super().save(path, resource | {"fingerprint": fingerprint(content)})
 
     # Reading
 
@@ -77,7 +105,7 @@ class Instances(Collection):
             return self.operate(call, "insert", plan.path, error=error)
         for path, disk in plan.disks.items():
             self.store.put("compute.disks", path, disk)
-        self.store.put(self.kind, plan.path, plan.instance)
+        self.save(plan.path, plan.instance)
         return self.operate(call, "insert", plan.path, "compute.instances.create", made=plan.made)
 
     @applies("compute.instances.create")
@@ -103,7 +131,7 @@ class Instances(Collection):
             # issue: terraform-provider-google#1211
             message = "Invalid resource usage: 'Resource cannot be deleted if it's protected against deletion.'."
             raise ApiError(400, message, "invalidResourceUsage")
-        self.store.put(self.kind, path, instance | {"status": "STOPPING"})
+        self.save(path, instance | {"status": "STOPPING"})
         return self.operate(call, "delete", path, "compute.instances.delete")
 
     @applies("compute.instances.delete")
@@ -121,13 +149,10 @@ class Instances(Collection):
         if instance is None:
             return None
         for attached in instance["disks"]:
-            disk = relative(attached["source"])
-            document = self.store.get("compute.disks", disk)
             if attached["autoDelete"]:
-                self.store.delete("compute.disks", disk)
-            elif document is not None:
-                document.pop("users", None)
-                self.store.put("compute.disks", disk, document | {"lastDetachTimestamp": timestamp()})
+                self.store.delete("compute.disks", relative(attached["source"]))
+            else:
+                self._let_go(attached)
         blueprint.release(self, instance["selfLink"])
         fabric.forget_addresses(self.store, path)
         self.store.delete(self.kind, path)
@@ -138,13 +163,15 @@ class Instances(Collection):
     @handles("compute.instances.start")
     def start(self, call: Call) -> Json:
         path, instance = self.load_settled(call)
+        if instance["status"] == "STOPPING":
+            raise not_ready(path)  # documentation: only what is stopped starts; unverified wording
         if instance["status"] == "TERMINATED":
             instance["status"] = "STAGING"
             for nic in addressing.interfaces(instance):
                 for access in nic.get("accessConfigs", []):
                     if "natIP" not in access:
                         access["natIP"] = addressing.free_external(self.store, self.cloud.settings)
-            self.store.put(self.kind, path, instance)
+            self.save(path, instance)
         return self.operate(call, "start", path, "compute.instances.start")
 
     @applies("compute.instances.start")
@@ -160,7 +187,7 @@ class Instances(Collection):
     def stop(self, call: Call) -> Json:
         path, instance = self.load_settled(call)
         if instance["status"] != "TERMINATED":
-            self.store.put(self.kind, path, instance | {"status": "STOPPING"})
+            self.save(path, instance | {"status": "STOPPING"})
         return self.operate(call, "stop", path, "compute.instances.stop")
 
     @applies("compute.instances.stop")
@@ -181,7 +208,7 @@ class Instances(Collection):
                     if access.get("natIP") not in reserved:
                         access.pop("natIP", None)
             instance |= {"status": "TERMINATED", "lastStopTimestamp": timestamp()}
-            self.store.put(self.kind, path, instance)
+            self.save(path, instance)
             fabric.forget_addresses(self.store, path)
 
     @handles("compute.instances.reset")
@@ -204,7 +231,7 @@ class Instances(Collection):
         if not same_bytes(call.body.get("fingerprint"), instance["tags"].get("fingerprint")):
             # recording
             raise ApiError(412, "Supplied fingerprint does not match current tags fingerprint.", "conditionNotMet")
-        self.store.put(self.kind, path, instance | {"tags": blueprint.tags(call.body)})
+        self.save(path, instance | {"tags": blueprint.tags(call.body)})
         return self.operate(call, "setTags", path, "compute.instances.configure")
 
     @handles("compute.instances.setLabels")
@@ -215,7 +242,7 @@ class Instances(Collection):
     def set_metadata(self, call: Call) -> Json:
         path, instance = self.load_settled(call)
         items = metadata.changed(instance["metadata"], call.body)
-        self.store.put(self.kind, path, instance | {"metadata": items})
+        self.save(path, instance | {"metadata": items})
         return self.operate(call, "setMetadata", path)
 
     @handles("compute.instances.setMachineType")
@@ -224,8 +251,37 @@ class Instances(Collection):
         if instance["status"] != "TERMINATED":
             raise self._not_in_state(path, "change the machine type of", "TERMINATED")
         kind = blueprint.machine_type(self, call, call.body.get("machineType", ""), "resource.machineType")
-        self.store.put(self.kind, path, instance | {"machineType": kind})
+        self.save(path, instance | {"machineType": kind})
         return self.operate(call, "setMachineType", path)
+
+    @handles("compute.instances.setMinCpuPlatform")
+    def set_min_cpu_platform(self, call: Call) -> Json:
+        path, instance = self.load_settled(call)
+        if instance["status"] != "TERMINATED":
+            raise self._not_in_state(path, "change the CPU platform of", "TERMINATED")
+        platform = call.body.get("minCpuPlatform", "")
+        instance.pop("minCpuPlatform", None)
+        if platform:
+            blueprint.check_platform(platform, instance["machineType"], "minCpuPlatform")
+            instance["minCpuPlatform"] = platform
+        self.save(path, instance)
+        return self.operate(call, "setMinCpuPlatform", path)
+
+    @handles("compute.instances.update")
+    def update(self, call: Call) -> Json:
+        path, instance = self.load_settled(call)
+        if not same_bytes(call.body.get("fingerprint"), instance["fingerprint"]):
+            # discovery; unverified wording
+            raise ApiError(412, "Supplied fingerprint does not match current fingerprint.", "conditionNotMet")
+        wanted = {key: value for key, value in call.body.items() if key != "canIpForward"}
+        other = sorted(key for key, value in wanted.items() if key not in LIFE and not agree(value, instance.get(key)))
+        # documentation: what is missing is taken for deleted
+        other += sorted(key for key in WHOLE if instance.get(key) and key not in wanted)
+        if other:
+            message = f"The sandbox updates canIpForward of an instance, and not {', '.join(other)}."
+            raise ApiError(501, message, "notImplemented")
+        self.save(path, instance | {"canIpForward": call.body.get("canIpForward", False)})
+        return self.operate(call, "update", path)
 
     @handles("compute.instances.setServiceAccount")
     def set_service_account(self, call: Call) -> Json:
@@ -238,24 +294,24 @@ class Instances(Collection):
         if error := blueprint.missing_account(self, accounts):
             return self.operate(call, "setServiceAccount", path, error=error)
         instance.pop("serviceAccounts", None)
-        self.store.put(self.kind, path, instance | ({"serviceAccounts": accounts} if accounts else {}))
+        self.save(path, instance | ({"serviceAccounts": accounts} if accounts else {}))
         return self.operate(call, "setServiceAccount", path, "compute.instances.configure")
 
     @handles("compute.instances.setDeletionProtection")
     def set_deletion_protection(self, call: Call) -> Json:
         path, instance = self.load_settled(call)
         protected = call.first("deletionProtection", "true").lower() == "true"  # true: discovery
-        self.store.put(self.kind, path, instance | {"deletionProtection": protected})
+        self.save(path, instance | {"deletionProtection": protected})
         return self.operate(call, "setDeletionProtection", path)
 
     @handles("compute.instances.setScheduling")
     def set_scheduling(self, call: Call) -> Json:
         path, instance = self.load_settled(call)
-        changed = blueprint.scheduling(instance["scheduling"] | call.body)
+        changed = blueprint.scheduling(instance["scheduling"] | call.body, instance["machineType"])
         model = ("preemptible", "provisioningModel")
         if instance["status"] != "TERMINATED" and any(changed[key] != instance["scheduling"][key] for key in model):
             raise self._not_in_state(path, "change the provisioning model of", "TERMINATED")
-        self.store.put(self.kind, path, instance | {"scheduling": changed})
+        self.save(path, instance | {"scheduling": changed})
         return self.operate(call, "setScheduling", path)
 
     @handles("compute.instances.updateShieldedInstanceConfig")
@@ -264,18 +320,43 @@ class Instances(Collection):
         if instance["status"] != "TERMINATED":
             raise self._not_in_state(path, "change the shielded configuration of", "TERMINATED")
         shielded = instance["shieldedInstanceConfig"] | call.body
-        self.store.put(self.kind, path, instance | {"shieldedInstanceConfig": shielded})
+        self.save(path, instance | {"shieldedInstanceConfig": shielded})
         return self.operate(call, "updateShieldedInstanceConfig", path)
+
+    @handles("compute.instances.attachDisk")
+    def attach_disk(self, call: Call) -> Json:
+        path, instance = self.load_settled(call)
+        if call.body.get("initializeParams") or not call.body.get("source"):
+            # discovery: what is attached is there already; unverified wording
+            raise bad_value("resource.source", call.body.get("source", ""), "An existing disk must be specified.")
+        where, disk = disks.existing(self, call, call.body["source"], "resource.source")
+        if call.body.get("boot") and any(attached["boot"] for attached in instance["disks"]):
+            # unverified wording
+            raise bad_value("resource.boot", "true", "The instance already has a boot disk.")
+        instance["disks"].append(disks.attach(instance, call.body, disk, "resource"))
+        self.store.put("compute.disks", where, disk)
+        self.save(path, instance)
+        return self.operate(call, "attachDisk", path)
+
+    @handles("compute.instances.detachDisk")
+    def detach_disk(self, call: Call) -> Json:
+        path, instance = self.load_settled(call)
+        attached = self._attached(call, instance)
+        if attached["boot"] and instance["status"] != "TERMINATED":
+            raise self._not_in_state(path, "detach the boot disk of", "TERMINATED")  # documentation
+        if attached["boot"]:
+            raise ApiError(501, "A machine of the sandbox keeps its boot disk.", "notImplemented")
+        instance["disks"].remove(attached)
+        self._let_go(attached)
+        self.save(path, instance)
+        return self.operate(call, "detachDisk", path)
 
     @handles("compute.instances.setDiskAutoDelete")
     def set_disk_auto_delete(self, call: Call) -> Json:
         path, instance = self.load_settled(call)
-        for attached in instance["disks"]:
-            if attached["deviceName"] == call.first("deviceName"):
-                attached["autoDelete"] = call.first("autoDelete").lower() == "true"
-                self.store.put(self.kind, path, instance)
-                return self.operate(call, "setDiskAutoDelete", path)
-        raise bad_value("disk", call.first("deviceName"), "No attached disk found.")
+        self._attached(call, instance)["autoDelete"] = call.first("autoDelete").lower() == "true"
+        self.save(path, instance)
+        return self.operate(call, "setDiskAutoDelete", path)
 
     @handles("compute.instances.addAccessConfig")
     def add_access_config(self, call: Call) -> Json:
@@ -286,7 +367,7 @@ class Instances(Collection):
             raise bad_value("resource.accessConfigs", "", "At most one access config is supported.")
         access = blueprint.access_config(self, call, call.body, instance["selfLink"], "resource")
         nic["accessConfigs"] = [access]
-        self.store.put(self.kind, path, instance)
+        self.save(path, instance)
         return self.operate(call, "addAccessConfig", path, "compute.instances.configure")
 
     @handles("compute.instances.deleteAccessConfig")
@@ -298,7 +379,7 @@ class Instances(Collection):
             # unverified wording
             raise bad_value("accessConfig", name, "The specified access config does not exist.")
         del nic["accessConfigs"]
-        self.store.put(self.kind, path, instance)
+        self.save(path, instance)
         if address := found[0].get("natIP"):
             blueprint.release(self, instance["selfLink"], address)
         return self.operate(call, "deleteAccessConfig", path, "compute.instances.configure")
@@ -319,7 +400,7 @@ class Instances(Collection):
         with self.store.lock:
             instance = self.store.get(self.kind, path)
             if instance is not None and instance["status"] != "STOPPING":
-                self.store.put(self.kind, path, instance | values)
+                self.save(path, instance | values)
 
     def _tell_peers(self, path: str) -> None:
         instance = self.store.get(self.kind, path)
@@ -335,6 +416,23 @@ class Instances(Collection):
             if nic["name"] == wanted:
                 return nic
         raise bad_value("networkInterface", wanted, "The network interface does not exist.")
+
+    @staticmethod
+    def _attached(call: Call, instance: Json) -> Json:
+        wanted = call.first("deviceName")
+        for attached in instance["disks"]:
+            if attached["deviceName"] == wanted:
+                return t.cast(Json, attached)
+        # unverified wording
+        raise bad_value("deviceName", wanted, f"No attached disk found with device name '{wanted}'")
+
+    def _let_go(self, attached: Json) -> None:
+        """Note in a disk that nobody uses it any more."""
+        path = relative(attached["source"])
+        disk = self.store.get("compute.disks", path)
+        if disk is not None:
+            disk.pop("users", None)
+            self.store.put("compute.disks", path, disk | {"lastDetachTimestamp": timestamp()})
 
     def _not_in_state(self, path: str, verb: str, state: str) -> ApiError:
         # unverified wording; that it is refused with 400: recording

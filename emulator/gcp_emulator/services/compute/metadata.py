@@ -7,6 +7,8 @@ from __future__ import annotations
 from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.services.compute.base import bad_value, fingerprint, same_bytes
 
+LARGEST = 256 * 1024  # bytes of a value
+
 
 def made(body: Json) -> Json:
     """Metadata of a new resource.
@@ -18,6 +20,11 @@ def made(body: Json) -> Json:
     for key in keys:
         if keys.count(key) > 1:
             raise bad_value("resource.metadata.items", "", f"Metadata has duplicate key: {key}.")
+    for number, item in enumerate(items):
+        if len(item.get("value", "").encode()) > LARGEST:
+            # discovery; unverified wording
+            message = f"Value for metadata key '{item['key']}' is too large: maximum size {LARGEST} bytes."
+            raise bad_value(f"resource.metadata.items[{number}].value", "", message)
     kept = [{"key": item["key"], "value": item.get("value", "")} for item in items]
     return {"kind": "compute#metadata", "fingerprint": fingerprint(kept)} | ({"items": kept} if kept else {})
 

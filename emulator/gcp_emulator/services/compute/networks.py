@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from gcp_emulator.errors import Json
+from gcp_emulator.errors import Json, invalid
 from gcp_emulator.services.base import Call, applies, handles
 from gcp_emulator.services.compute import catalogue
 from gcp_emulator.services.compute.base import (
@@ -112,6 +112,12 @@ def make_subnetworks(store: Store, network: str) -> None:
         store.put("compute.subnetworks", path, subnetwork)
 
 
+def check_mtu(network: Json) -> None:
+    """Refuse packets of a size that there is not (discovery; wording unverified)."""
+    if not 1300 <= int(network.get("mtu", 1460)) <= 8896:
+        raise bad_value("resource.mtu", network["mtu"], "Must be between 1300 and 8896.")
+
+
 def present(store: Store, network: Json) -> Json:
     """A network as it is answered, with the links of its subnetworks."""
     links = [
@@ -139,6 +145,7 @@ class Networks(Collection):
 
     @handles("compute.networks.insert")
     def insert(self, call: Call) -> Json:
+        check_mtu(call.body)
         if "autoCreateSubnetworks" not in call.body:
             # unverified: what once meant a legacy network, which cannot be made any more (documentation)
             raise bad_value("resource.autoCreateSubnetworks", "", "Legacy networks are not supported.")
@@ -152,10 +159,24 @@ class Networks(Collection):
     @handles("compute.networks.patch")
     def patch(self, call: Call) -> Json:
         path, network = self.load_settled(call)
-        allowed = {"routingConfig", "mtu", "description", "networkFirewallPolicyEnforcementOrder"}
-        changes = {key: value for key, value in call.body.items() if key in allowed}
-        self.store.put(self.kind, path, network | changes)
+        check_mtu(call.body)
+        # documentation (gcloud's reference of what can be updated); wording unverified
+        for field in ("name", "description", "autoCreateSubnetworks", "IPv4Range"):
+            if field in call.body and call.body[field] != network.get(field):
+                raise bad_value(f"resource.{field}", call.body[field], "The field cannot be changed.")
+        changes = {key: call.body[key] for key in ("mtu", "networkFirewallPolicyEnforcementOrder") if key in call.body}
+        routing = network["routingConfig"] | call.body.get("routingConfig", {})
+        self.store.put(self.kind, path, network | changes | {"routingConfig": routing})
         return self.operate(call, "compute.networks.patch", path)
+
+    @handles("compute.networks.switchToCustomMode")
+    def switch_to_custom_mode(self, call: Call) -> Json:
+        path, network = self.load_settled(call)
+        if not network.get("autoCreateSubnetworks"):
+            # unverified wording
+            raise invalid(f"The network '{path}' is not in auto subnet mode.")
+        self.store.put(self.kind, path, network | {"autoCreateSubnetworks": False})
+        return self.operate(call, "switchToCustomMode", path)
 
     @handles("compute.networks.delete")
     def delete(self, call: Call) -> Json:
@@ -174,7 +195,9 @@ class Networks(Collection):
 
     def _user(self, path: str, auto: bool) -> str | None:
         """Something that keeps a network from being deleted."""
-        kinds = ["compute.firewalls", "compute.addresses"] + ([] if auto else ["compute.subnetworks"])
+        kinds = ["compute.firewalls", "compute.addresses", "compute.routers"] + (
+            [] if auto else ["compute.subnetworks"]
+        )
         for kind in kinds:
             for key, resource in self.store.items(kind):
                 if relative(resource.get("network", "")) == path:

@@ -8,7 +8,7 @@ import zlib
 
 from gcp_emulator.errors import Json, not_found
 from gcp_emulator.services.base import Call, handles
-from gcp_emulator.services.compute import catalogue
+from gcp_emulator.services.compute import catalogue, quotas
 from gcp_emulator.services.compute.base import Collection, link
 
 EPOCH = "1969-12-31T16:00:00.000-08:00"  # creation time of what was always there (recording)
@@ -40,7 +40,12 @@ class Regions(Collection):
         project = "projects/" + call.path["project"]
         zones = [link(f"{project}/zones/{region}-{letter}") for letter in catalogue.REGIONS[region][1]]
         return _document(
-            f"{project}/regions/{region}", "region", description=region, status="UP", zones=zones, quotas=[]
+            f"{project}/regions/{region}",
+            "region",
+            description=region,
+            status="UP",
+            zones=zones,
+            quotas=quotas.view(self.cloud, call.path["project"], region),
         )
 
 

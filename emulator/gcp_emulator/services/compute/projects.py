@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from gcp_emulator.errors import Json, not_found
 from gcp_emulator.services.base import Call, handles
+from gcp_emulator.services.compute import quotas
 from gcp_emulator.services.compute.base import Collection, link
 from gcp_emulator.services.compute.metadata import changed
 
@@ -32,7 +33,7 @@ class Projects(Collection):
             "defaultServiceAccount": default_service_account(number),
             "defaultNetworkTier": "PREMIUM",
             "xpnProjectStatus": "UNSPECIFIED_XPN_PROJECT_STATUS",
-            "quotas": [],
+            "quotas": quotas.view(self.cloud, call.path["project"]),
             **document,
         }
 

@@ -10,6 +10,7 @@ from gcp_emulator.operations import KIND
 from gcp_emulator.services.base import Call, Service, handles
 from gcp_emulator.services.compute.catalogue import REGIONS
 from gcp_emulator.services.sqladmin import catalogue
+from gcp_emulator.services.sqladmin.backups import Backups
 from gcp_emulator.services.sqladmin.base import Part
 from gcp_emulator.services.sqladmin.contents import Databases, Users
 from gcp_emulator.services.sqladmin.instances import Instances
@@ -57,7 +58,7 @@ class Offers(Part):
     @handles("sql.flags.list")
     def list_flags(self, call: Call) -> Json:
         version = call.first("databaseVersion")
-        versions = [f"POSTGRES_{name}" for name in ("9_6", *range(10, 19))]
+        versions = [f"POSTGRES_{name}" for name in catalogue.VERSIONS]
         flags = [
             {"kind": "sql#flag", "name": name, "type": kind, "requiresRestart": restart, "appliesTo": versions}
             for name, (kind, restart) in catalogue.FLAGS.items()
@@ -72,7 +73,7 @@ class SqlAdmin(Service):
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
-        self.parts = [part(cloud) for part in (Databases, Instances, Offers, Operations, Users)]
+        self.parts = [part(cloud) for part in (Backups, Databases, Instances, Offers, Operations, Users)]
         for part in self.parts:
             self.handlers |= part.handlers
             self.actions |= part.actions

@@ -70,8 +70,9 @@ class Part(Service):
     def connected(self, call: Call) -> t.Iterator[tuple[str, Json]]:
         """For what is done in PostgreSQL itself, at once: an instance that runs and that nobody else changes.
 
-        Done within the call, not in an operation: what PostgreSQL refuses is answered with 400 (issue:
-        terraform-google-sql-db#323), and a password is not written down for later.
+        Done within the call, as at Google: what PostgreSQL refuses is answered with 400 instead of by an operation that
+        fails (issues: terraform-google-sql-db#323, kernelci/kcidb#407, mobility-feed-api#1174), and the operation that
+        is answered was seen DONE at once (documentation). A password is not written down for later.
         """
         path, instance = self.instance(call)
         if not _BUSY[path].acquire(blocking=False):

@@ -7,9 +7,18 @@ from __future__ import annotations
 from gcp_emulator.backends import RefusedError
 from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.services.base import Call, handles
-from gcp_emulator.services.sqladmin.base import DATABASES, USERS, Part
+from gcp_emulator.services.sqladmin import passwords
+from gcp_emulator.services.sqladmin.base import DATABASES, USERS, Part, etag
 from gcp_emulator.services.sqladmin.catalogue import wrong
-from gcp_emulator.services.sqladmin.instances import database, user
+from gcp_emulator.services.sqladmin.instances import OWN_ROLE, database, user
+from gcp_emulator.services.sqladmin.passwords import user_policy
+
+# What users of each IAM type are members of in PostgreSQL (documentation; for groups unverified).
+IAM_ROLES = {
+    "CLOUD_IAM_USER": "cloudsqliamuser",
+    "CLOUD_IAM_SERVICE_ACCOUNT": "cloudsqliamserviceaccount",
+    "CLOUD_IAM_GROUP": "cloudsqliamgroup",
+}
 
 
 class Databases(Part):
@@ -90,19 +99,27 @@ class Users(Part):
     @handles("sql.users.insert")
     def insert(self, call: Call) -> Json:
         with self.connected(call) as (path, instance):
-            name = call.body.get("name")
+            body, name = call.body, call.body.get("name")
             if not name:
                 raise wrong("Missing parameter: User name.")  # unverified wording
-            self._set(path, name, call.body.get("password"), "create")
-            self.store.put(USERS, f"{path}/{name}", user(instance, call.body))
+            self._check(instance, body, body.get("type"))
+            roles = body.get("databaseRoles") or [IAM_ROLES.get(body.get("type") or "", OWN_ROLE)]
+            self._set(path, name, body.get("password"), roles, "create")
+            document = user(instance, body | {"databaseRoles": roles})
+            self._put(f"{path}/{name}", document, {"passwordPolicy": user_policy(None, body.get("passwordPolicy"))})
             return self.operate(call, "CREATE_USER", path)
 
     @handles("sql.users.update")
     def update(self, call: Call) -> Json:
-        with self.connected(call) as (path, _instance):
-            _key, document = self._load(call, call.first("name") or call.body.get("name", ""))
-            if password := call.body.get("password"):
-                self._set(path, document["name"], password, "update")
+        with self.connected(call) as (path, instance):
+            key, document = self._load(call, call.first("name") or call.body.get("name", ""))
+            self._check(instance, call.body | {"name": document["name"]}, document.get("type"))
+            password, roles = call.body.get("password"), _roles(call, document)
+            self._set(path, document["name"], password, roles, "update")
+            changes: Json = {} if roles is None else {"databaseRoles": roles}
+            if password or call.body.get("passwordPolicy"):
+                changes["passwordPolicy"] = user_policy(document.get("passwordPolicy"), call.body.get("passwordPolicy"))
+            self._put(key, document, changes)
             return self.operate(call, "UPDATE_USER", path)
 
     @handles("sql.users.delete")
@@ -117,9 +134,35 @@ class Users(Part):
             self.store.delete(USERS, key)
             return self.operate(call, "DELETE_USER", path)
 
-    def _set(self, path: str, name: str, password: str | None, verb: str) -> None:
+    def _check(self, instance: Json, body: Json, kind: str | None) -> None:
+        """Refuse a user that cannot be."""
+        name, password = body["name"], body.get("password")
+        if kind in (None, "", "BUILT_IN"):
+            if password:
+                passwords.check(instance["settings"], name, password)
+            return
+        if kind not in IAM_ROLES:
+            raise ApiError(501, f"The sandbox has no users of the type {kind}.", "notImplemented")
+        if password or body.get("host"):
+            # issue: terraform-google-sql-db#463
+            raise wrong("For IAM users, password or hostname should not be specified.")
+        if name.endswith(".gserviceaccount.com"):
+            suffix = 'should be created without ".gserviceaccount.com" suffix'
+            raise wrong(f"Database username for Cloud IAM service account {suffix}.")  # issue, several in these words
+        if name != name.lower():
+            raise wrong(f"Invalid IAM user name ({name}): it must be lowercase.")  # documentation; unverified wording
+        flags = {flag["name"]: flag.get("value") for flag in instance["settings"].get("databaseFlags") or []}
+        if flags.get("cloudsql.iam_authentication") != "on":
+            # documentation says to set the flag first; that it is refused, and the wording, are unverified
+            raise wrong("IAM database authentication is not enabled: set the flag cloudsql.iam_authentication to on.")
+
+    def _put(self, key: str, document: Json, changes: Json) -> None:
+        changed = {name: value for name, value in (document | changes).items() if value or name not in changes}
+        self.store.put(USERS, key, changed | {"etag": etag(changed)})
+
+    def _set(self, path: str, name: str, password: str | None, roles: list[str] | None, verb: str) -> None:
         try:
-            self.cloud.databases.set_user(path, name, password)
+            self.cloud.databases.set_user(path, name, password, roles)
         except RefusedError as error:
             raise wrong(f"failed to {verb} user {name}: . {error}") from error
 
@@ -129,3 +172,12 @@ class Users(Part):
         if document is None:
             raise ApiError(404, "The user does not exist.", "userDoesNotExist")  # recording
         return f"{path}/{name}", document
+
+
+def _roles(call: Call, document: Json) -> list[str] | None:
+    """The roles that an update gives a user by its query; None leaves them. Its body names none (discovery)."""
+    added = call.query.get("databaseRoles", [])
+    if call.first("revokeExistingRoles") == "true":
+        return added
+    held = document.get("databaseRoles", [])
+    return [*held, *(role for role in added if role not in held)] if added else None

@@ -7,13 +7,16 @@ from __future__ import annotations
 import logging
 import re
 import time
+import typing as t
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from gcp_emulator.cloud import Cloud
 from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.services.base import Call, applies, handles
 from gcp_emulator.services.compute import catalogue as places
-from gcp_emulator.services.sqladmin import catalogue, servers, settings
+from gcp_emulator.services.sqladmin import backups, catalogue, passwords, servers, settings
+from gcp_emulator.services.sqladmin.backups import BACKUPS
 from gcp_emulator.services.sqladmin.base import DATABASES, INSTANCES, USERS, Part, etag, timestamp
 from gcp_emulator.services.sqladmin.catalogue import wrong
 from gcp_emulator.services.sqladmin.paging import page
@@ -22,7 +25,8 @@ LOG = logging.getLogger(__name__)
 NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,96}[a-z0-9])?")
 DELETED = "sql.deleted"
 BLOCKED = 7 * 24 * 3600  # seconds for which a deleted name cannot be had again
-OWN_DATABASE, OWN_USER = "postgres", "postgres"
+OWN_DATABASE, OWN_USER, OWN_ROLE = "postgres", "postgres", "cloudsqlsuperuser"
+KMS_KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
 
 
 class Instances(Part):
@@ -84,6 +88,11 @@ class Instances(Part):
         if places.ZONES.get(zone) != region:
             # issue: compute-phabricator#3
             raise wrong("Request contains unrecognized GCE zone when creating or updating an instance.")
+        passwords.check_root(wanted, body.get("rootPassword") or "")
+        if body.get("maintenanceVersion"):
+            # documentation (of Terraform); unverified wording
+            raise wrong("The maintenance version cannot be set when an instance is created.")
+        current, newer = catalogue.maintenance(version)
         number = str((self.store.get("projects", project) or {}).get("projectNumber"))
         instance: Json = {
             "kind": "sql#instance",
@@ -92,6 +101,9 @@ class Instances(Part):
             "region": region,
             "gceZone": zone,
             "databaseVersion": version,
+            "upgradableDatabaseVersions": catalogue.upgrades(version),
+            "maintenanceVersion": current,
+            "availableMaintenanceVersions": [newer],
             "state": "PENDING_CREATE",
             "backendType": "SECOND_GEN",
             "instanceType": "CLOUD_SQL_INSTANCE",
@@ -103,6 +115,7 @@ class Instances(Part):
             "sqlNetworkArchitecture": "NEW_NETWORK_ARCHITECTURE",
             "settings": wanted | {"settingsVersion": "1"},
         }
+        instance |= _encryption(body)
         return path, instance | {"etag": etag(instance)}
 
     def _check_name(self, path: str) -> None:
@@ -144,15 +157,51 @@ class Instances(Part):
             if instance is None:
                 return
             self.store.put(DATABASES, f"{path}/{OWN_DATABASE}", database(instance, {"name": OWN_DATABASE}))
-            self.store.put(USERS, f"{path}/{OWN_USER}", user(instance, {"name": OWN_USER}))
+            self.store.put(USERS, f"{path}/{OWN_USER}", user(instance, {"name": OWN_USER, "databaseRoles": [OWN_ROLE]}))
         self._update(path, state="RUNNABLE")
 
     @handles("sql.instances.patch")
     def patch(self, call: Call) -> Json:
         with self.store.lock:
             path, instance = self._changeable(call)
-            merged = settings.merge(instance["settings"], call.body.get("settings") or {})
+            body = call.body
+            if (version := body.get("databaseVersion")) and version != instance["databaseVersion"]:
+                return self._upgrade(call, path, instance, version)
+            if (version := body.get("maintenanceVersion")) and version != instance.get("maintenanceVersion"):
+                if version not in instance.get("availableMaintenanceVersions", []):
+                    raise wrong(f"Invalid maintenance version ({version}).")  # unverified wording
+                return self.operate(call, "SELF_SERVICE_MAINTENANCE", path, "sql.instances.maintain", version=version)
+            merged = settings.merge(instance["settings"], body.get("settings") or {})
             return self._replace(call, path, instance, merged)
+
+    def _upgrade(self, call: Call, path: str, instance: Json, version: str) -> Json:
+        if version not in [offer["name"] for offer in instance.get("upgradableDatabaseVersions", [])]:
+            # documentation: upwards alone; unverified wording
+            raise wrong(f"The database version cannot be changed from {instance['databaseVersion']} to {version}.")
+        if not servers.runs(instance):
+            raise wrong("Invalid request since instance is not running.")  # recording
+        return self.operate(call, "MAJOR_VERSION_UPGRADE", path, "sql.instances.upgrade", factor=4, version=version)
+
+    @applies("sql.instances.upgrade")
+    def apply_upgrade(self, path: str, version: str) -> None:
+        """Start the server in the new version; where that cannot be, it goes on in the old one, as at Google."""
+        if wanted := servers.server(self.store, path):
+            self.cloud.databases.start(replace(wanted, version=version))
+        current, newer = catalogue.maintenance(version)
+        self._update(
+            path,
+            databaseVersion=version,
+            upgradableDatabaseVersions=catalogue.upgrades(version),
+            maintenanceVersion=current,
+            availableMaintenanceVersions=[newer],
+        )
+
+    @applies("sql.instances.maintain")
+    def apply_maintenance(self, path: str, version: str) -> None:
+        """Restart the server, which has no maintenance versions, and say that it has this one."""
+        self.cloud.databases.stop(path)
+        servers.bring_up(self.cloud, path)
+        self._update(path, maintenanceVersion=version, availableMaintenanceVersions=[])
 
     @handles("sql.instances.update")
     def update(self, call: Call) -> Json:
@@ -167,10 +216,13 @@ class Instances(Part):
         """An instance that may be changed as the body says."""
         path, instance = self.instance(call)
         self.check_idle(path)
-        for field in ("name", "region", "databaseVersion"):
+        for field in ("name", "region"):
             if call.body.get(field) not in (None, "", instance[field]):
-                # unverified wording; the sandbox has no upgrade of a major version
+                # unverified wording
                 raise wrong(f"The {field} of an instance cannot be changed to {call.body[field]}.")
+        key = (call.body.get("diskEncryptionConfiguration") or {}).get("kmsKeyName")
+        if key and key != (instance.get("diskEncryptionConfiguration") or {}).get("kmsKeyName"):
+            raise wrong("The encryption key of an instance cannot be changed.")  # documentation; unverified wording
         version = (call.body.get("settings") or {}).get("settingsVersion")
         if version is not None and str(version) != instance["settings"]["settingsVersion"]:
             raise ApiError(412, "Condition does not match.", "staleData")  # recording
@@ -180,10 +232,15 @@ class Instances(Part):
         old = instance["settings"]
         if int(wanted["dataDiskSizeGb"]) < int(old["dataDiskSizeGb"]):
             raise wrong("Data disk size cannot be decreased.")  # documentation; unverified wording
-        network = servers.private_network(self.store, old)
-        if network and servers.private_network(self.store, wanted) != network:
-            # documentation: a private address stays; unverified wording
-            raise wrong("The private network of an instance cannot be changed or removed.")
+        if wanted["dataDiskType"] != old["dataDiskType"]:
+            raise wrong("The type of the data disk cannot be changed.")  # documentation; unverified wording
+        network, next_network = (servers.private_network(self.store, one) for one in (old, wanted))
+        if network and not next_network:
+            # discovery: it can be updated, but not removed; unverified wording
+            raise wrong("The private network of an instance cannot be removed.")
+        if network != next_network:
+            addresses = instance.get("ipAddresses", [])
+            instance["ipAddresses"] = [entry for entry in addresses if entry["type"] != "PRIVATE"]
         settings.check(self.store, call, instance["name"], wanted)
         wanted["settingsVersion"] = str(int(old["settingsVersion"]) + 1)
         was_up, instance["settings"] = servers.runs(instance), wanted
@@ -226,13 +283,16 @@ class Instances(Part):
                 # recording
                 message = "The instance is protected. Please disable the deletion protection and try again."
                 raise ApiError(400, message, "invalidRequest")
+            backup = backups.final(call, instance)
             self.store.put(INSTANCES, path, instance | {"state": "PENDING_DELETE"})
-            return self.operate(call, "DELETE", path, "sql.instances.delete")
+            return self.operate(call, "DELETE", path, "sql.instances.delete", backup=backup)
 
     @applies("sql.instances.delete")
-    def apply_delete(self, path: str) -> None:
+    def apply_delete(self, path: str, backup: Json | None = None) -> None:
         """Remove the server, then the documents: a repeat finds what is left."""
         self.cloud.databases.delete(path)
+        if backup:
+            self.store.put(BACKUPS, backup["name"], backup)
         with self.store.lock:
             for kind in (DATABASES, USERS):
                 for key, _document in list(self.store.items(kind, path + "/")):
@@ -241,11 +301,27 @@ class Instances(Part):
                 self.store.put(DELETED, path, {"deleted": time.time()})
             self.store.delete(INSTANCES, path)
 
-    def _update(self, path: str, **values: str) -> None:
+    def _update(self, path: str, **values: t.Any) -> None:
         with self.store.lock:
             instance = self.store.get(INSTANCES, path)
             if instance is not None:
                 self.store.put(INSTANCES, path, instance | values)
+
+
+def _encryption(body: Json) -> Json:
+    """What an instance tells of its key; without one, Google's own encrypts, and nothing is told."""
+    key = (body.get("diskEncryptionConfiguration") or {}).get("kmsKeyName")
+    if not key:
+        return {}
+    if not KMS_KEY.fullmatch(key):
+        raise wrong(f"Invalid KMS key name ({key}).")  # documentation; unverified wording
+    return {
+        "diskEncryptionConfiguration": {"kind": "sql#diskEncryptionConfiguration", "kmsKeyName": key},
+        "diskEncryptionStatus": {
+            "kind": "sql#diskEncryptionStatus",
+            "kmsKeyVersionName": f"{key}/cryptoKeyVersions/1",
+        },
+    }
 
 
 def database(instance: Json, body: Json) -> Json:
@@ -271,6 +347,7 @@ def user(instance: Json, body: Json) -> Json:
         "instance": instance["name"],
         "project": instance["project"],
     }
-    if kind := body.get("type"):
-        document["type"] = kind
+    for field in ("type", "databaseRoles"):
+        if body.get(field):
+            document[field] = body[field]
     return document | {"etag": etag(document)}

@@ -4,24 +4,25 @@
 
 from __future__ import annotations
 
-import base64
-
 from gcp_emulator.errors import Json
-from gcp_emulator.services.base import Call
+from gcp_emulator.services.base import Call, position, token_of
 from gcp_emulator.services.sqladmin.catalogue import wrong
+
+PAGE, LARGEST_PAGE = 500, 1000  # discovery: maxResults of instances.list
 
 
 def page(call: Call, items: list[Json], kind: str) -> Json:
     """One page; ``items`` is absent when there are none (recording)."""
-    token, size = call.first("pageToken"), int(call.first("maxResults", "0"))
+    token = call.first("pageToken")
+    size = min(int(call.first("maxResults") or 0) or PAGE, LARGEST_PAGE)
     try:
-        start = int(base64.urlsafe_b64decode(token)) if token else 0
+        start = position(token)
     except ValueError:
         raise wrong(f"Invalid page token ({token}).") from None
-    end = start + size if size > 0 else len(items)
+    end = start + size
     answer: Json = {"kind": kind}
     if items[start:end]:
         answer["items"] = items[start:end]
     if items[end:]:
-        answer["nextPageToken"] = base64.urlsafe_b64encode(str(end).encode()).decode()
+        answer["nextPageToken"] = token_of(end)
     return answer

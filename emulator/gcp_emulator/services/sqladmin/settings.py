@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 
 from gcp_emulator.errors import Json
@@ -15,7 +16,6 @@ from gcp_emulator.services.sqladmin import catalogue, servers
 from gcp_emulator.services.sqladmin.catalogue import wrong
 from gcp_emulator.store import Store
 
-EXACT = frozenset({"userLabels"})  # maps that a patch replaces as a whole (documentation)
 RETENTION = {"ENTERPRISE": 7, "ENTERPRISE_PLUS": 35}
 
 
@@ -29,7 +29,7 @@ def complete(settings: Json, version: str, region: str) -> Json:
         "availabilityType": "ZONAL",
         "connectorEnforcement": "NOT_REQUIRED",
         "dataDiskSizeGb": "10",
-        "dataDiskType": "PD_SSD",
+        "dataDiskType": catalogue.default_disk(settings.get("tier") or ""),
         "deletionProtectionEnabled": False,
         "edition": edition,
         "pricingPlan": "PER_USE",
@@ -63,22 +63,39 @@ def complete(settings: Json, version: str, region: str) -> Json:
 
 
 def merge(current: Json, changes: Json) -> Json:
-    """Settings after a patch: groups field by field, lists and labels as a whole, null removes."""
+    """Settings after a patch: groups and labels entry by entry, lists as a whole, null removes (documentation)."""
+    return _in_form(_merged(current, changes))
+
+
+def _merged(current: Json, changes: Json) -> Json:
     merged = dict(current)
     for key, value in changes.items():
         if value is None:
             merged.pop(key, None)
-        elif isinstance(value, dict) and key not in EXACT:
-            merged[key] = merge(merged.get(key) or {}, value)
+        elif isinstance(value, dict):
+            merged[key] = _merged(merged.get(key) or {}, value)
         else:
             merged[key] = value
-    return _in_form(merged)
+    return merged
 
 
 def _in_form(settings: Json) -> Json:
-    """64 bit numbers are text in JSON."""
+    """How Google tells settings: 64 bit numbers are text in JSON, networks have a kind, Insights its defaults."""
     sizes = ("dataDiskSizeGb", "storageAutoResizeLimit", "settingsVersion")
-    return settings | {key: str(settings[key]) for key in sizes if key in settings}
+    formed: Json = settings | {key: str(settings[key]) for key in sizes if key in settings}
+    if labels := settings.get("userLabels"):
+        formed["userLabels"] = {key: value for key, value in labels.items() if value is not None}
+    addresses = settings["ipConfiguration"]
+    if networks := addresses.get("authorizedNetworks"):
+        entries = [{"kind": "sql#aclEntry", **entry} for entry in networks]
+        formed["ipConfiguration"] = addresses | {"authorizedNetworks": entries}
+    place = settings["locationPreference"]
+    if place.get("secondaryZone") == "no_secondary_zone":  # discovery
+        formed["locationPreference"] = {key: value for key, value in place.items() if key != "secondaryZone"}
+    if (settings.get("insightsConfig") or {}).get("queryInsightsEnabled"):
+        # discovery
+        formed["insightsConfig"] = {"queryPlansPerMinute": 5, "queryStringLength": 1024} | settings["insightsConfig"]
+    return formed
 
 
 def check(store: Store, call: Call, name: str, settings: Json) -> None:
@@ -89,18 +106,36 @@ def check(store: Store, call: Call, name: str, settings: Json) -> None:
     project = call.path["project"]
     if not settings.get("tier"):
         raise wrong("Missing parameter: Tier.")  # recording
-    catalogue.tier(settings["tier"], settings["edition"])
-    backup = settings["backupConfiguration"]
-    days, most = int(backup.get("transactionLogRetentionDays", 7)), RETENTION.get(settings["edition"], 7)
-    if not 1 <= days <= most:
-        # issue: langfuse-terraform-gcp#8
-        raise wrong(f"The number of transaction log retention days must be between 1 and {most}.")
-    if int(settings["dataDiskSizeGb"]) < 10:
-        raise wrong("Data disk size must be at least 10 GB.")  # documentation; unverified wording
-    for flag in settings.get("databaseFlags") or []:
-        if flag.get("name") not in catalogue.FLAGS:
-            raise wrong(f"Unknown database flag {flag.get('name')}.")  # unverified wording
-    addresses = settings["ipConfiguration"]
+    tier = catalogue.tier(settings["tier"], settings["edition"])
+    _check_backups(settings)
+    _check_disk(settings, tier)
+    _check_flags(settings)
+    _check_ranges(settings)
+    _check_addresses(store, project, name, settings["ipConfiguration"])
+
+
+def _check_disk(settings: Json, tier: catalogue.Tier) -> None:
+    """Documentation; unverified wording."""
+    if settings["dataDiskType"] not in tier.disk_types:
+        raise wrong(f"Invalid disk type ({settings['dataDiskType']}) for tier ({tier.name}).")
+    size, limit = int(settings["dataDiskSizeGb"]), int(settings["storageAutoResizeLimit"])
+    if size < 10:
+        raise wrong("Data disk size must be at least 10 GB.")
+    if 0 < limit < size:
+        raise wrong("The storage auto resize limit is below the size of the disk.")
+    if (settings.get("dataCacheConfig") or {}).get("dataCacheEnabled") and settings["edition"] != "ENTERPRISE_PLUS":
+        raise wrong("Data cache is available in the edition ENTERPRISE_PLUS alone.")
+
+
+def _check_flags(settings: Json) -> None:
+    flags = settings.get("databaseFlags") or []
+    for flag in flags:
+        catalogue.check_flag(flag.get("name", ""), flag.get("value", ""))
+    if len({flag["name"] for flag in flags}) < len(flags):
+        raise wrong("A database flag is given more than once.")  # unverified
+
+
+def _check_addresses(store: Store, project: str, name: str, addresses: Json) -> None:
     for network in addresses.get("authorizedNetworks") or []:
         try:
             ip_network(network.get("value", ""), strict=False)
@@ -112,6 +147,40 @@ def check(store: Store, call: Call, name: str, settings: Json) -> None:
         raise wrong("At least one of Public IP or Private IP or PSC connectivity must be enabled..")
     if addresses.get("privateNetwork"):
         _check_network(store, project, name, addresses)
+
+
+def _check_backups(settings: Json) -> None:
+    backup = settings["backupConfiguration"]
+    days, most = int(backup.get("transactionLogRetentionDays", 7)), RETENTION.get(settings["edition"], 7)
+    if not 1 <= days <= most:
+        # issue: langfuse-terraform-gcp#8
+        raise wrong(f"The number of transaction log retention days must be between 1 and {most}.")
+    if backup.get("pointInTimeRecoveryEnabled") and not backup.get("enabled"):
+        # documentation; unverified wording
+        raise wrong("Point-in-time recovery requires automated backups to be enabled.")
+
+
+def _check_ranges(settings: Json) -> None:
+    """Numbers that the documentation bounds; unverified wording."""
+    for group, field, low, high in (
+        ("maintenanceWindow", "day", 1, 7),
+        ("maintenanceWindow", "hour", 0, 23),
+        ("insightsConfig", "queryStringLength", 256, 4500),
+        ("insightsConfig", "queryPlansPerMinute", 0, 20),
+        ("finalBackupConfig", "retentionDays", 1, 365),
+    ):
+        value = (settings.get(group) or {}).get(field)
+        if value is not None and not low <= int(value) <= high:
+            raise wrong(f"Invalid value for {group}.{field}: {value} is not between {low} and {high}.")
+    retained = (settings["backupConfiguration"].get("backupRetentionSettings") or {}).get("retainedBackups", 7)
+    if not 1 <= int(retained) <= 365:
+        raise wrong(f"The number of retained backups must be between 1 and 365, and is {retained}.")
+    periods = settings.get("denyMaintenancePeriods") or []
+    if len(periods) > 1:
+        raise wrong("An instance has one deny maintenance period at most.")
+    for period in periods:
+        if not all(re.fullmatch(r"(\d{4}-)?\d{2}-\d{2}", period.get(end, "")) for end in ("startDate", "endDate")):
+            raise wrong("Invalid date of a deny maintenance period.")
 
 
 def _check_network(store: Store, project: str, name: str, addresses: Json) -> None:

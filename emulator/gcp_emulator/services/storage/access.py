@@ -32,3 +32,22 @@ def refuse_acl(bucket: Json, asked: bool) -> None:
         )
     if asked:
         raise ApiError(501, "The sandbox has no access control lists.", "notImplemented")
+
+
+def check_payer(store: Store, principal: str | None, bucket: Json, payer: str) -> None:
+    """Refuse the use of a bucket whose requesters pay, unless somebody does. documentation: all of it.
+
+    :param payer: the project that the request names, if any.
+    :raises ApiError: 400 without a project; 403 for one that the caller may not charge.
+    """
+    if not bucket.get("billing", {}).get("requesterPays"):
+        return
+    own = permissions.project_of_number(store, bucket["projectNumber"])
+    if payer:
+        if payer.isdigit():
+            payer = permissions.project_of_number(store, payer) or payer
+        permissions.check(store, principal, "serviceusage.services.use", f"projects/{payer}")
+    elif not permissions.allowed(
+        store, principal, "resourcemanager.projects.createBillingAssignment", f"projects/{own}"
+    ):
+        raise ApiError(400, "Bucket is a requester pays bucket but no user project provided.", "required")

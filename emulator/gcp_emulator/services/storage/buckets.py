@@ -4,88 +4,36 @@
 from __future__ import annotations
 
 import base64
-import datetime
 import ipaddress
 import re
 
-from gcp_emulator import permissions, policies
+from gcp_emulator import policies
 from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.services.base import Call, handles
-from gcp_emulator.services.storage.access import refuse_acl
+from gcp_emulator.services.storage.access import check_payer, refuse_acl
 from gcp_emulator.services.storage.common import (
     Preconditions,
     bad_request,
     etag,
-    merge,
     now,
     precondition_failed,
     public,
     stamp,
 )
+from gcp_emulator.services.storage.hierarchy import FOLDERS
 from gcp_emulator.services.storage.service import StorageService
+from gcp_emulator.services.storage.settings import SETTINGS, completed, patched, place
 
-# https://cloud.google.com/storage/docs/locations
-MULTI_REGIONS = {"ASIA", "EU", "US"}
-DUAL_REGIONS = {"ASIA1", "EUR4", "EUR5", "EUR7", "EUR8", "NAM4"}
-REGIONS = {
-    "AFRICA-SOUTH1",
-    *(f"ASIA-EAST{n}" for n in (1, 2)),
-    *(f"ASIA-NORTHEAST{n}" for n in (1, 2, 3)),
-    *(f"ASIA-SOUTH{n}" for n in (1, 2)),
-    *(f"ASIA-SOUTHEAST{n}" for n in (1, 2, 3)),
-    *(f"AUSTRALIA-SOUTHEAST{n}" for n in (1, 2)),
-    *(f"EUROPE-CENTRAL{n}" for n in (2,)),
-    *(f"EUROPE-NORTH{n}" for n in (1, 2)),
-    *(f"EUROPE-SOUTHWEST{n}" for n in (1,)),
-    *(f"EUROPE-WEST{n}" for n in (1, 2, 3, 4, 6, 8, 9, 10, 12)),
-    *(f"ME-CENTRAL{n}" for n in (1, 2)),
-    "ME-WEST1",
-    *(f"NORTHAMERICA-NORTHEAST{n}" for n in (1, 2)),
-    "NORTHAMERICA-SOUTH1",
-    *(f"SOUTHAMERICA-EAST{n}" for n in (1,)),
-    "SOUTHAMERICA-WEST1",
-    "US-CENTRAL1",
-    *(f"US-EAST{n}" for n in (1, 4, 5)),
-    "US-SOUTH1",
-    *(f"US-WEST{n}" for n in (1, 2, 3, 4)),
-}
-STORAGE_CLASSES = {
-    "STANDARD",
-    "NEARLINE",
-    "COLDLINE",
-    "ARCHIVE",
-    "MULTI_REGIONAL",
-    "REGIONAL",
-    "DURABLE_REDUCED_AVAILABILITY",
-}
-# What a client may set, now and at any later time.
-SETTINGS = (
-    "autoclass",
-    "billing",
-    "cors",
-    "defaultEventBasedHold",
-    "encryption",
-    "iamConfiguration",
-    "labels",
-    "lifecycle",
-    "logging",
-    "retentionPolicy",
-    "rpo",
-    "softDeletePolicy",
-    "storageClass",
-    "versioning",
-    "website",
-)
-DAY = 24 * 3600
-SOFT_DELETE_SECONDS = 7 * DAY
+PAGE_LIMIT = 1000
 EVERYBODY = {"allUsers", "allAuthenticatedUsers"}
 
 
 class Buckets(StorageService):
     """The methods of ``storage.buckets``.
 
-    Lifecycle rules, CORS, website and logging are kept and told, and have no effect: what they do takes days, or a
-    browser. Settings that change what a client sees at once, and are not here, are refused with 501.
+    Lifecycle rules, Autoclass, CORS, website, logging and turbo replication are kept and told, and have no effect: what
+    they do takes days, or a browser. Settings that change what a client sees at once, and are not here, are refused
+    with 501.
     """
 
     @handles("storage.buckets.insert")
@@ -106,7 +54,7 @@ class Buckets(StorageService):
                     "the system. Please select a different name and try again.",
                     "conflict",
                 )
-            location = (call.body.get("location") or "US").upper()
+            _refuse_unsupported(call)
             moment = stamp()
             bucket = {
                 "kind": "storage#bucket",
@@ -115,12 +63,13 @@ class Buckets(StorageService):
                 "selfLink": f"https://www.googleapis.com/storage/v1/b/{name}",
                 "projectNumber": str(project["projectNumber"]),
                 "generation": str(int(now().timestamp() * 1e6)),
-                "location": location,
-                "locationType": _location_type(location),
+                **place(call.body),
                 "timeCreated": moment,
                 "metageneration": "0",
             }
-            bucket |= self._settings({key: call.body[key] for key in SETTINGS if key in call.body}, None)
+            if (call.body.get("hierarchicalNamespace") or {}).get("enabled"):
+                bucket["hierarchicalNamespace"] = {"enabled": True}
+            bucket |= completed({key: call.body[key] for key in SETTINGS if key in call.body}, bucket, None)
             _refuse_lists(bucket, call)
             self._save(bucket, moment)
             self.store.put("policies", f"b/{name}", _first_policy(project["projectId"]))
@@ -129,15 +78,18 @@ class Buckets(StorageService):
     @handles("storage.buckets.get")
     def get(self, call: Call) -> Json:
         """The bucket."""
+        _refuse_unsupported(call)
         bucket = self.catalogue.bucket(call.path["bucket"])
+        check_payer(self.store, call.principal, bucket, call.first("userProject"))
         Preconditions.of(call.query).check(bucket, reading=True)
         return public(bucket)
 
     @handles("storage.buckets.list")
     def list_buckets(self, call: Call) -> Json:
         """The buckets of a project, by name."""
+        _refuse_unsupported(call)
         number = str(self._project(call.first("project"))["projectNumber"])
-        limit = int(call.first("maxResults") or 1000)
+        limit = min(int(call.first("maxResults") or 0) or PAGE_LIMIT, PAGE_LIMIT)
         after = _name_of_token(call.first("pageToken"))
         found = [
             public(bucket)
@@ -157,22 +109,35 @@ class Buckets(StorageService):
         with self.store.lock:
             bucket = self.catalogue.bucket(call.path["bucket"])
             Preconditions.of(call.query).check(bucket)
+            _refuse_unsupported(call)
             for key in ("name", "location"):
                 value = call.body.get(key)
                 if value and str(value).upper() != bucket[key].upper():
                     raise bad_request(f"Invalid argument: the {key} of a bucket cannot be changed.")
+            patch = call.method.endswith(".patch")
+            if patch and not call.body:  # recording: it changes nothing, not even the metageneration
+                return public(bucket)
+            # recording: what is no setting, such as hierarchicalNamespace, is ignored, and the metageneration moves
             kept = {key: value for key, value in bucket.items() if key not in SETTINGS}
             current = {key: value for key, value in bucket.items() if key in SETTINGS}
             asked = {key: value for key, value in call.body.items() if key in SETTINGS}
-            wanted = (
-                merge(current, asked)
-                if call.method.endswith(".patch")
-                else {k: v for k, v in asked.items() if v is not None}
-            )
-            changed = kept | self._settings(wanted, bucket)
+            changed = kept | completed(patched(current, asked) if patch else asked, kept, bucket)
             _refuse_lists(changed, call)
             self._save(changed, stamp())
         return public(changed)
+
+    @handles("storage.buckets.lockRetentionPolicy")
+    def lock_retention_policy(self, call: Call) -> Json:
+        """Lock the policy for good. recording: all of it, even that a locked one is refused before a wrong number."""
+        with self.store.lock:
+            bucket = self.catalogue.bucket(call.path["bucket"])
+            policy = bucket.get("retentionPolicy", {"isLocked": True})
+            if policy.get("isLocked"):
+                raise bad_request(f"Bucket '{bucket['name']}' does not have an unlocked retention policy.")
+            Preconditions.of(call.query).check(bucket)
+            bucket["retentionPolicy"] = policy | {"isLocked": True}
+            self._save(bucket, stamp())
+        return public(bucket)
 
     @handles("storage.buckets.delete")
     def delete(self, call: Call) -> None:
@@ -181,7 +146,7 @@ class Buckets(StorageService):
         with self.store.lock:
             bucket = self.catalogue.bucket(name)
             Preconditions.of(call.query).check(bucket)
-            if not self.catalogue.empty(name):
+            if not self.catalogue.empty(name) or next(self.store.items(FOLDERS, f"{name}/"), None):
                 raise ApiError(409, "The bucket you tried to delete is not empty.", "conflict")
             self.store.delete("buckets", name)
             self.store.delete("policies", f"b/{name}")
@@ -196,7 +161,7 @@ class Buckets(StorageService):
             "bucket": bucket["name"],
             "location": bucket["location"],
             "locationType": bucket["locationType"],
-            "hierarchicalNamespace": {"enabled": False},
+            "hierarchicalNamespace": bucket.get("hierarchicalNamespace", {"enabled": False}),
         }
 
     @handles("storage.projects.serviceAccount.get")
@@ -218,12 +183,13 @@ class Buckets(StorageService):
         """Replace the policy, if the etag given is that of the present one."""
         with self.store.lock:
             bucket = self.catalogue.bucket(call.path["bucket"])
-            resource = f"b/{bucket['name']}"
             given = call.body.get("etag")
-            if given and not same_bytes(given, permissions.policy(self.store, resource)["etag"]):
+            if given and not same_bytes(given, bucket["etag"]):
                 raise precondition_failed()
             _check_bindings(bucket, call.body.get("bindings") or [])
-            policy = policies.write(self.store, resource, call.body)
+            wanted = {key: value for key, value in call.body.items() if key != "etag"}
+            policy = policies.write(self.store, f"b/{bucket['name']}", wanted)
+            self._save(bucket, stamp())
         return _policy_answer(bucket, policy)
 
     @handles("storage.buckets.testIamPermissions")
@@ -242,30 +208,6 @@ class Buckets(StorageService):
             if name
             else ApiError(400, "Required parameter: project", "required")
         )
-
-    def _settings(self, settings: Json, before: Json | None) -> Json:
-        """What a client may set, checked and completed by defaults.
-
-        :param before: the bucket as it is, or None for a new one.
-        """
-        settings = {key: value for key, value in settings.items() if value is not None}
-        for key in ("labels", "cors"):
-            if not settings.get(key):
-                settings.pop(key, None)
-        if not settings.get("lifecycle", {}).get("rule"):
-            settings.pop("lifecycle", None)
-        settings["storageClass"] = settings.get("storageClass", "STANDARD")
-        if settings["storageClass"] not in STORAGE_CLASSES:
-            raise bad_request(f"Invalid argument: {settings['storageClass']} is not a storage class.")
-        settings.setdefault("rpo", "DEFAULT")
-        _refuse_unsupported(settings)
-        if settings.get("retentionPolicy"):
-            settings["retentionPolicy"] = _retention_policy(settings["retentionPolicy"], before)
-        settings["iamConfiguration"] = _iam_configuration(settings.get("iamConfiguration", {}), before)
-        settings["softDeletePolicy"] = _soft_delete_policy(settings.get("softDeletePolicy", {}), before)
-        if any(not isinstance(value, str) for value in settings.get("labels", {}).values()):
-            raise bad_request("Invalid argument: the value of a label must be text.")
-        return settings
 
     def _save(self, bucket: Json, moment: str) -> None:
         bucket["metageneration"] = str(int(bucket["metageneration"]) + 1)
@@ -306,51 +248,14 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _location_type(location: str) -> str:
-    for kind, known in (("multi-region", MULTI_REGIONS), ("dual-region", DUAL_REGIONS), ("region", REGIONS)):
-        if location in known:
-            return kind
-    raise bad_request("The specified location constraint is not valid.")
-
-
-def _iam_configuration(wanted: Json, before: Json | None) -> Json:
-    old = (before or {}).get("iamConfiguration", {}).get("uniformBucketLevelAccess", {})
-    given, legacy = wanted.get("uniformBucketLevelAccess", {}), wanted.get("bucketPolicyOnly", {})
-    # The two are names of one switch; after a merge the one that differs from before is the one that was asked for.
-    enabled = bool(given.get("enabled", False))
-    if "enabled" in legacy and ("enabled" not in given or bool(legacy["enabled"]) != bool(old.get("enabled"))):
-        enabled = bool(legacy["enabled"])
-    uniform: Json = {"enabled": enabled}
-    if enabled:
-        uniform["lockedTime"] = old.get("lockedTime") or stamp(now() + datetime.timedelta(days=90))
-    elif old.get("enabled") and old["lockedTime"] <= stamp():
-        raise ApiError(412, "Cannot disable uniform bucket-level access after its locked time.", "conditionNotMet")
-    prevention = wanted.get("publicAccessPrevention", "inherited")
-    if prevention not in ("inherited", "enforced", "unspecified"):
-        raise bad_request(f"Invalid argument: {prevention} is not a kind of public access prevention.")
-    return {
-        "bucketPolicyOnly": dict(uniform),
-        "uniformBucketLevelAccess": uniform,
-        "publicAccessPrevention": "enforced" if prevention == "enforced" else "inherited",
-    }
-
-
-def _soft_delete_policy(wanted: Json, before: Json | None) -> Json:
-    try:
-        seconds = int(wanted.get("retentionDurationSeconds", SOFT_DELETE_SECONDS))
-    except (TypeError, ValueError):
-        raise bad_request() from None
-    if seconds and not 7 * DAY <= seconds <= 90 * DAY:
-        raise bad_request("Invalid argument: soft delete retention must be 0 or between 7 and 90 days.")
-    old = (before or {}).get("softDeletePolicy", {})
-    if old.get("retentionDurationSeconds") == str(seconds):
-        return dict(old)
-    return {"retentionDurationSeconds": str(seconds)} | ({"effectiveTime": stamp()} if seconds else {})
-
-
 def _check_bindings(bucket: Json, bindings: list[Json]) -> None:
     configuration = bucket["iamConfiguration"]
     for binding in bindings:
+        for member in binding.get("members") or []:
+            if member not in EVERYBODY and ":" not in member:  # recording
+                raise bad_request(
+                    f"The member {member} is of an unknown type. Please set a valid type prefix for the member."
+                )
         if EVERYBODY & set(binding.get("members") or []) and configuration["publicAccessPrevention"] == "enforced":
             raise ApiError(
                 412,
@@ -359,29 +264,25 @@ def _check_bindings(bucket: Json, bindings: list[Json]) -> None:
                 "conditionNotMet",
             )
         if binding.get("condition") and not configuration["uniformBucketLevelAccess"]["enabled"]:
-            raise bad_request("Uniform bucket-level access must be enabled on the bucket to use conditions.")
+            raise ApiError(  # recording
+                412,
+                "To set IAM conditions in this bucket, enable uniform bucket-level access. This ensures that all "
+                "object access is controlled uniformly at the bucket-level without individual, object-level "
+                "permissions. Learn more at https://cloud.google.com/storage/docs/uniform-bucket-level-access",
+                "conditionNotMet",
+            )
 
 
-def _refuse_unsupported(settings: Json) -> None:
+def _refuse_unsupported(call: Call) -> None:
+    """Refuse what would change what clients see, and is not here."""
     wanted = {
-        "autoclass": settings.get("autoclass", {}).get("enabled"),
-        "billing.requesterPays": settings.get("billing", {}).get("requesterPays"),
-        "encryption": settings.get("encryption"),
+        "ipFilter": (call.body.get("ipFilter") or {}).get("mode") == "Enabled",
+        "objectRetention": call.first("enableObjectRetention").lower() == "true",
+        "softDeleted": call.first("softDeleted").lower() == "true",  # the sandbox deletes buckets for good
     }
     for name, value in wanted.items():
         if value:
             raise ApiError(501, f"The sandbox's buckets have no {name}.", "notImplemented")
-
-
-def _retention_policy(wanted: Json, before: Json | None) -> Json:
-    try:
-        seconds = int(wanted["retentionPeriod"])
-    except (KeyError, TypeError, ValueError):
-        raise bad_request("Invalid argument: a retention policy needs a retention period.") from None
-    old = (before or {}).get("retentionPolicy", {})
-    if old.get("retentionPeriod") == str(seconds):
-        return dict(old)
-    return {"retentionPeriod": str(seconds), "effectiveTime": stamp()}
 
 
 def _first_policy(project: str) -> Json:
@@ -401,11 +302,13 @@ def _first_policy(project: str) -> Json:
 
 
 def _policy_answer(bucket: Json, policy: Json) -> Json:
-    return {"kind": "storage#policy", "resourceId": f"projects/_/buckets/{bucket['name']}", **policy}
+    """recording: the policy's etag is that of the bucket, whose metageneration moves with the policy."""
+    resource = f"projects/_/buckets/{bucket['name']}"
+    return {"kind": "storage#policy", "resourceId": resource, **policy, "etag": bucket["etag"]}
 
 
 def _name_of_token(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except ValueError:
         raise bad_request() from None

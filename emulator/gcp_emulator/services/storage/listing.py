@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gcp_emulator.errors import Json
-from gcp_emulator.services.storage.common import bad_request, public
+from gcp_emulator.services.storage.common import bad_request
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a list."""
+    """One page of a list, whose documents are as they are stored."""
 
     items: list[Json]
     prefixes: list[str]
@@ -68,7 +68,7 @@ def page(documents: Iterable[Json], asked: Listing) -> Page:
             if entry.prefix:
                 prefixes.append(entry.name)
             else:
-                items.append(public(document))
+                items.append(document)
     return Page(items, prefixes, None)
 
 

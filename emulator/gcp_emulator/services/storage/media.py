@@ -10,9 +10,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gcp_emulator import partial
 from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.services.storage.access import refuse_acl, require
-from gcp_emulator.services.storage.common import Preconditions, bad_request, check_etag, integer, public
+from gcp_emulator.services.storage.common import Preconditions, bad_request, check_etag, integer
 from gcp_emulator.services.storage.objects import Catalogue
 from gcp_emulator.services.storage.transfer import Related, body, checksums, download, read_json
 from gcp_emulator.services.storage.uploads import Target, Uploads
@@ -60,14 +61,14 @@ class Media:
         kind = query.get("uploadType", [""])[0]
         if kind == "media":
             target = _target(home, query, {"contentType": headers.get("content-type")}, principal)
-            return _made(await self.uploads.simple(target, body(request), checksums(headers)))
+            return self._made(await self.uploads.simple(target, body(request), checksums(headers)), query)
         if kind == "multipart":
             related = Related(headers.get("content-type", ""), body(request))
             metadata = await related.metadata()
             part, contents = await related.contents()
             metadata.setdefault("contentType", part.get("content-type"))
             target = _target(home, query, metadata, principal)
-            return _made(await self.uploads.simple(target, contents, checksums(headers)))
+            return self._made(await self.uploads.simple(target, contents, checksums(headers)), query)
         if kind == "resumable":
             metadata = await read_json(request)
             metadata.setdefault("contentType", headers.get("x-upload-content-type"))
@@ -81,7 +82,12 @@ class Media:
             self.uploads.cancel(upload)
             return Response(status_code=499, headers={"Content-Length": "0"})
         answer = await self.uploads.resume(upload, request)
-        return answer if isinstance(answer, Response) else _made(answer, {"X-GUploader-UploadID": upload})
+        return answer if isinstance(answer, Response) else self._made(answer, {}, {"X-GUploader-UploadID": upload})
+
+    def _made(self, document: Json, query: Query, headers: dict[str, str] | None = None) -> Response:
+        fields = query.get("fields", [""])[0]
+        told = partial.select(self.catalogue.told(document), partial.parse(fields) if fields else {})
+        return JSONResponse(told, headers={"ETag": document["etag"], **(headers or {})})
 
 
 def _target(bucket: Json, query: Query, metadata: Json, principal: str | None) -> Target:
@@ -90,7 +96,3 @@ def _target(bucket: Json, query: Query, metadata: Json, principal: str | None) -
         metadata["contentEncoding"] = query["contentEncoding"][0]
     name = query.get("name", [""])[0] or metadata.get("name") or ""
     return Target(bucket["name"], name, principal, metadata, Preconditions.of(query))
-
-
-def _made(document: Json, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse(public(document), headers={"ETag": document["etag"], **(headers or {})})

@@ -6,15 +6,15 @@ from __future__ import annotations
 import typing as t
 
 from gcp_emulator.errors import ApiError, Json
+from gcp_emulator.services import base
 from gcp_emulator.services.base import Call, handles
-from gcp_emulator.services.storage.access import refuse_acl, require
+from gcp_emulator.services.storage.access import check_payer, refuse_acl, require
 from gcp_emulator.services.storage.common import (
     Preconditions,
     bad_request,
     check_etag,
     integer,
     precondition_failed,
-    public,
 )
 from gcp_emulator.services.storage.listing import Listing
 from gcp_emulator.services.storage.objects import Content, verify
@@ -31,8 +31,10 @@ class ObjectMethods(StorageService):
     @handles("storage.objects.list")
     def list_objects(self, call: Call) -> Json:
         """A page of a bucket's objects."""
-        bucket = self.catalogue.bucket(call.path["bucket"])
+        bucket = self._bucket(call)
         require(self.store, call.principal, "storage.objects.list", bucket)
+        if call.first("filter"):  # discovery: it is about object contexts alone
+            raise ApiError(501, "The sandbox's objects have no contexts to filter by.", "notImplemented")
         limit = integer(call.query, "maxResults")
         if limit is not None and limit < 0:
             raise bad_request(f"Invalid unsigned integer value: '{limit}'.")
@@ -54,35 +56,36 @@ class ObjectMethods(StorageService):
         answer: Json = {"kind": "storage#objects"}
         answer |= {"nextPageToken": page.next_token} if page.next_token else {}
         answer |= {"prefixes": page.prefixes} if page.prefixes else {}
-        answer |= {"items": page.items} if page.items else {}
+        answer |= {"items": [self.catalogue.told(item) for item in page.items]} if page.items else {}
         return answer
 
     @handles("storage.objects.get")
     def get_object(self, call: Call) -> Json:
         """The metadata of a generation."""
-        bucket, name = self.catalogue.bucket(call.path["bucket"]), call.path["object"]
+        bucket, name = self._bucket(call), call.path["object"]
         require(self.store, call.principal, "storage.objects.get", bucket, name)
         found = self.catalogue.get(bucket["name"], name, integer(call.query, "generation"), _says(call, "softDeleted"))
         Preconditions.of(call.query).check(found, reading=True)
         check_etag(found, call.headers, reading=True)
-        return public(found)
+        return self.catalogue.told(found)
 
     @handles("storage.objects.patch", "storage.objects.update")
     def change_object(self, call: Call) -> Json:
         """PATCH merges into the metadata; PUT replaces all of it."""
-        bucket, name = self.catalogue.bucket(call.path["bucket"]), call.path["object"]
+        bucket, name = self._bucket(call), call.path["object"]
         require(self.store, call.principal, "storage.objects.update", bucket, name)
         refuse_acl(bucket, bool(call.first("predefinedAcl") or call.body.get("acl")))
         generation, patch = integer(call.query, "generation"), call.method.endswith(".patch")
         with self.store.lock:
             check_etag(self.catalogue.get(bucket["name"], name, generation), call.headers)
             conditions = Preconditions.of(call.query)
-            return public(self.catalogue.update(bucket["name"], name, generation, call.body, conditions, patch))
+            changed = self.catalogue.update(bucket["name"], name, generation, call.body, conditions, patch)
+        return self.catalogue.told(changed)
 
     @handles("storage.objects.delete")
     def delete_object(self, call: Call) -> None:
         """Delete the live generation, or the one that is named."""
-        bucket, name = self.catalogue.bucket(call.path["bucket"]), call.path["object"]
+        bucket, name = self._bucket(call), call.path["object"]
         require(self.store, call.principal, "storage.objects.delete", bucket, name)
         generation = integer(call.query, "generation")
         with self.store.lock:
@@ -135,19 +138,27 @@ class ObjectMethods(StorageService):
     @handles("storage.objects.restore")
     def restore(self, call: Call) -> Json:
         """Bring a soft-deleted generation back."""
-        bucket, name = self.catalogue.bucket(call.path["bucket"]), call.path["object"]
+        bucket, name = self._bucket(call), call.path["object"]
         require(self.store, call.principal, "storage.objects.restore", bucket, name)
         require(self.store, call.principal, "storage.objects.create", bucket, name)
         generation = integer(call.query, "generation")
         if generation is None:
             raise ApiError(400, "Required parameter: generation", "required")
-        return public(self.catalogue.restore(bucket["name"], name, generation, Preconditions.of(call.query)))
+        restored = self.catalogue.restore(bucket["name"], name, generation, Preconditions.of(call.query))
+        return self.catalogue.told(restored)
 
     @handles("storage.managedFolders.list")
     def list_managed_folders(self, call: Call) -> Json:
         """None: nobody can make one here. Clients ask before they empty a bucket."""
-        self.catalogue.bucket(call.path["bucket"])
+        self._bucket(call)
+        base.page([], call, PAGE_LIMIT)  # refuses what no page can be
         return {"kind": "storage#managedFolders"}
+
+    def _bucket(self, call: Call) -> Json:
+        """The bucket, if somebody pays for what is asked of it, be it as a part of a batch."""
+        bucket = self.catalogue.bucket(call.path["bucket"])
+        check_payer(self.store, call.principal, bucket, call.first("userProject"))
+        return bucket
 
     def _source(self, bucket: Json, asked: Json, principal: str) -> Json:
         name = asked.get("name") or ""
@@ -168,7 +179,7 @@ class ObjectMethods(StorageService):
         content = contents()
         try:
             verify(content, expected)
-            return public(self.uploads.create(target, content, components))
+            return self.catalogue.told(self.uploads.create(target, content, components))
         except BaseException:
             self.catalogue.objects.delete(content.blob)
             raise

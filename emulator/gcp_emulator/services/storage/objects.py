@@ -26,8 +26,10 @@ from gcp_emulator.services.storage.common import (
     no_object,
     now,
     parse_stamp,
+    public,
     stamp,
 )
+from gcp_emulator.services.storage.hierarchy import FOLDERS, make, parents_of
 from gcp_emulator.services.storage.listing import Listing, Page, page
 from gcp_emulator.store import Store
 
@@ -155,7 +157,8 @@ class Catalogue:
             if components:
                 document["componentCount"] = components
             blob = self._retire(home, current) if current else None
-            self.store.put(LIVE, f"{bucket}/{name}", document)
+            self._put(document)
+            self._make_folders(home, name)
         if blob:
             self.objects.delete(blob)
         return document
@@ -170,7 +173,7 @@ class Catalogue:
         check_metadata(body)
         changes = {key: value for key, value in body.items() if key in MUTABLE}
         with self.store.lock:
-            document = self.get(bucket, name, generation)
+            document = before = self.get(bucket, name, generation)
             conditions.check(document)
             if patch:
                 document = merge(document, changes)
@@ -179,6 +182,8 @@ class Catalogue:
                 document = kept | {key: value for key, value in changes.items() if value is not None}
             if not document.get("metadata"):
                 document.pop("metadata", None)
+            if before.get("eventBasedHold") and not document.get("eventBasedHold"):
+                document["_released"] = stamp()
             document["metageneration"] = str(int(document["metageneration"]) + 1)
             document["etag"] = etag(int(document["generation"]), int(document["metageneration"]))
             document["updated"] = stamp()
@@ -217,7 +222,8 @@ class Catalogue:
             content = Content(found["_blob"], int(found["size"]), found["crc32c"], found.get("md5Hash"))
             document = self._document(home, name, content, found)
             blob = self._retire(home, current) if current else None
-            self.store.put(LIVE, f"{bucket}/{name}", document)
+            self._put(document)
+            self._make_folders(home, name)
             self.store.delete(SOFT_DELETED, _generation_key(bucket, name, generation))
         if blob:
             self.objects.delete(blob)
@@ -243,9 +249,14 @@ class Catalogue:
         self.bucket(bucket)
         return page(self._all(bucket, asked), asked)
 
-    def empty(self, bucket: str) -> bool:
-        """Whether nothing but soft-deleted generations is left."""
-        kept = (self.store.items(kind, f"{bucket}/") for kind in (LIVE, NONCURRENT))
+    def told(self, document: Json) -> Json:
+        """The document as the API answers it."""
+        end = retained_until(self.store.get("buckets", document["bucket"]) or {}, document)
+        return public(document) | ({"retentionExpirationTime": stamp(end)} if end else {})
+
+    def empty(self, bucket: str, prefix: str = "") -> bool:
+        """Whether nothing but soft-deleted generations is left, of all objects or of those in a folder."""
+        kept = (self.store.items(kind, f"{bucket}/{prefix}") for kind in (LIVE, NONCURRENT))
         return all(next(found, None) is None for found in kept)
 
     def forget(self, bucket: str) -> None:
@@ -309,6 +320,8 @@ class Catalogue:
         }
         if content.md5:
             document["md5Hash"] = content.md5
+        if key := bucket.get("encryption", {}).get("defaultKmsKeyName"):
+            document["kmsKeyName"] = f"{key}/cryptoKeyVersions/1"
         if bucket.get("defaultEventBasedHold"):
             document.setdefault("eventBasedHold", True)
         return document
@@ -330,6 +343,12 @@ class Catalogue:
             self.store.put(SOFT_DELETED, key, document | times)
             return None
         return str(document["_blob"])
+
+    def _make_folders(self, bucket: Json, name: str) -> None:
+        """documentation: an object brings the folders that it lies in."""
+        for folder in parents_of(name) if bucket.get("hierarchicalNamespace", {}).get("enabled") else ():
+            if self.store.get(FOLDERS, f"{bucket['name']}/{folder}") is None:
+                make(self.store, bucket["name"], folder)
 
     def _put(self, document: Json) -> None:
         bucket, name, generation = document["bucket"], document["name"], int(document["generation"])
@@ -360,6 +379,17 @@ def check_metadata(body: Json) -> None:
         raise bad_request("Invalid value for: metadata must map text to text")
 
 
+def retained_until(bucket: Json, document: Json) -> datetime.datetime | None:
+    """When the bucket's retention policy lets go of an object; None where it has nothing to say yet.
+
+    documentation: the period begins when the object is made, or when its event-based hold is released.
+    """
+    seconds = int(bucket.get("retentionPolicy", {}).get("retentionPeriod", 0))
+    if not seconds or document.get("eventBasedHold"):
+        return None
+    return parse_stamp(document.get("_released") or document["timeCreated"]) + datetime.timedelta(seconds=seconds)
+
+
 def _refuse_protected(bucket: Json, document: Json) -> None:
     what = f"Object '{document['bucket']}/{document['name']}'"
     for field, word in (("temporaryHold", "Temporary"), ("eventBasedHold", "Event-Based")):
@@ -370,9 +400,8 @@ def _refuse_protected(bucket: Json, document: Json) -> None:
                 "removed.",
                 "forbidden",
             )
-    seconds = int(bucket.get("retentionPolicy", {}).get("retentionPeriod", 0))
-    end = parse_stamp(document["timeCreated"]) + datetime.timedelta(seconds=seconds)
-    if end > now():
+    end = retained_until(bucket, document)
+    if end and end > now():
         raise ApiError(
             403,
             f"{what} is subject to bucket's retention policy and cannot be deleted, overwritten or archived until "

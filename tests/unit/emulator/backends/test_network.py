@@ -22,6 +22,8 @@ SETTINGS = Settings(Path("/sandbox"))
 ANY = ("0.0.0.0/0",)
 EXTERNAL = PodNetwork("10.128.0.2", ("10.128.0.0/20", "10.77.0.0/24"), internet=True, external_ip="198.18.77.20")
 PRIVATE = PodNetwork("10.128.0.2", ("10.128.0.0/20",), internet=True)
+NAT = PodNetwork("10.128.0.2", ("10.128.0.0/20",), internet=True, nat=True, google_access=True)
+GOOGLE = PodNetwork("10.128.0.2", ("10.128.0.0/20",), internet=True, google_access=True)
 DATABASE = PodNetwork("10.77.0.3", ("10.128.0.0/20",))
 
 
@@ -84,7 +86,7 @@ def test_the_smaller_priority_comes_first_and_denials_before_permissions() -> No
     ]
 
 
-@pytest.mark.parametrize("network", [EXTERNAL, PRIVATE, DATABASE])
+@pytest.mark.parametrize("network", [EXTERNAL, PRIVATE, NAT, GOOGLE, DATABASE])
 def test_what_no_rule_lets_in_is_dropped(network: PodNetwork) -> None:
     assert "type filter hook input priority filter; policy drop;" in ruleset(network, SETTINGS)
 
@@ -96,17 +98,33 @@ def test_the_metadata_address_leads_to_the_sandbox_where_there_is_a_way() -> Non
     assert "169.254.169.254" not in ruleset(DATABASE, SETTINGS)
 
 
-def test_without_an_external_address_nothing_but_the_metadata_server_and_the_network_is_reached() -> None:
-    egress = ruleset(PRIVATE, SETTINGS).partition("chain egress")[2].partition("}\n  chain")[0]
-    assert "policy drop" in egress
-    assert [line.strip() for line in egress.splitlines() if "daddr" in line] == [
-        "ip daddr 198.18.77.1 tcp dport 3180 accept",
-        "ip daddr { 10.128.0.0/20 } accept",
-    ]
+METADATA = "ip daddr 198.18.77.1 tcp dport 3180 accept"
+OWN = "ip daddr { 10.128.0.0/20 } accept"
 
 
-def test_without_an_external_address_no_rule_opens_a_port_to_the_internet() -> None:
-    network = PodNetwork("10.128.0.2", (), internet=True, firewall=(FirewallRule(1000, True, ANY, "tcp"),))
+@pytest.mark.parametrize(
+    ("network", "policy", "reached"),
+    [
+        pytest.param(PRIVATE, "drop", [METADATA, OWN], id="the metadata server and the network alone"),
+        pytest.param(
+            GOOGLE,
+            "drop",
+            [METADATA, "ip daddr 198.18.77.1 tcp dport 3128 accept", OWN],
+            id="the proxy too, with Private Google Access",
+        ),
+        pytest.param(NAT, "accept", [], id="everything, with Cloud NAT"),
+        pytest.param(EXTERNAL, "accept", [], id="everything, with an external address"),
+    ],
+)
+def test_what_goes_out(network: PodNetwork, policy: str, reached: list[str]) -> None:
+    egress = ruleset(network, SETTINGS).partition("chain egress")[2].partition("}\n  chain")[0]
+    assert f"policy {policy};" in egress
+    assert [line.strip() for line in egress.splitlines() if "daddr" in line] == reached
+
+
+@pytest.mark.parametrize("nat", [False, True])
+def test_without_an_external_address_no_rule_opens_a_port_to_the_internet(nat: bool) -> None:
+    network = PodNetwork("10.128.0.2", (), internet=True, firewall=(FirewallRule(1000, True, ANY, "tcp"),), nat=nat)
     text = ruleset(network, SETTINGS)
     assert text.index("ip saddr 198.18.77.0/24 drop") < text.index("meta l4proto tcp accept")
 
@@ -115,7 +133,7 @@ def test_the_hardware_address_is_formed_from_the_internal_one() -> None:
     assert mac_address("10.128.0.2") == "42:01:0a:80:00:02"
 
 
-@pytest.mark.parametrize("network", [EXTERNAL, PRIVATE, DATABASE, PodNetwork()])
+@pytest.mark.parametrize("network", [EXTERNAL, PRIVATE, NAT, GOOGLE, DATABASE, PodNetwork()])
 def test_the_script_is_valid_shell(network: PodNetwork) -> None:
     done = subprocess.run(
         ["sh", "-n"], input=setup_script(network, SETTINGS), text=True, capture_output=True, check=False
@@ -134,8 +152,11 @@ def test_peered_ranges_are_routes_of_the_segment() -> None:
     assert "case $range in 10.128.0.0/20 | 10.77.0.0/24) ;;" in script
 
 
-def test_only_an_external_address_has_a_default_route() -> None:
-    assert "ip route replace default via 198.18.77.1" in setup_script(EXTERNAL, SETTINGS)
+def test_only_an_external_address_or_nat_has_a_default_route() -> None:
+    route = 'ip route replace default via 198.18.77.1 dev "$internet"'
+    assert f"{route} src 198.18.77.20\n" in setup_script(EXTERNAL, SETTINGS)
+    assert f"{route}\n" in setup_script(NAT, SETTINGS)
+    assert "ip route replace default" not in setup_script(GOOGLE, SETTINGS)
     assert "ip route replace default" not in setup_script(PRIVATE, SETTINGS)
     assert "ip route replace default" not in setup_script(DATABASE, SETTINGS)
 

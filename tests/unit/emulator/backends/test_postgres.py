@@ -5,7 +5,15 @@ from __future__ import annotations
 
 import pytest
 from gcp_emulator.backends import DatabaseServer, RefusedError
-from gcp_emulator.backends.postgres import arguments, identifier, image_name, literal, pod_network, worded
+from gcp_emulator.backends.postgres import (
+    arguments,
+    identifier,
+    image_name,
+    literal,
+    memberships,
+    pod_network,
+    worded,
+)
 from gcp_emulator.errors import ApiError
 
 
@@ -50,6 +58,19 @@ def test_a_version_that_cannot_be_had_is_named_with_those_that_can(version: str)
     with pytest.raises(ApiError, match=f"{version}.*POSTGRES_13, POSTGRES_15, POSTGRES_17") as caught:
         image_name(version)
     assert caught.value.code == 400
+
+
+def test_roles_are_granted_and_all_others_revoked() -> None:
+    grant, revoke = memberships('o"brien', ["readers"]).splitlines()
+    assert grant == 'GRANT "readers" TO "o""brien";'
+    assert "SELECT format('REVOKE %I FROM %I'" in revoke
+    assert revoke.endswith("WHERE holder.rolname = E'o\"brien' AND held.rolname <> E'readers' \\gexec")
+
+
+def test_the_roles_of_iam_are_made_when_they_are_needed() -> None:
+    make, grant, _revoke = memberships("jane@example.com", ["cloudsqliamuser"]).splitlines()
+    assert make == "SELECT 'CREATE ROLE cloudsqliamuser NOLOGIN' WHERE to_regrole('cloudsqliamuser') IS NULL \\gexec"
+    assert grant == 'GRANT "cloudsqliamuser" TO "jane@example.com";'
 
 
 def test_flags_are_arguments_in_a_fixed_order() -> None:

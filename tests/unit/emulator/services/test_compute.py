@@ -292,7 +292,9 @@ class TestFirewalls:
             {"allowed": [{"IPProtocol": "all"}], "sourceRanges": ["10.0.0.0/33"]},
             {"allowed": [{"IPProtocol": "all"}], "targetTags": ["Web"]},
             {"allowed": [{"IPProtocol": "all"}], "targetTags": ["a"], "sourceServiceAccounts": ["b@c"]},
-            {"allowed": [{"IPProtocol": "all"}], "direction": "EGRESS", "sourceRanges": ["10.0.0.0/8"]},
+            {"allowed": [{"IPProtocol": "all"}], "direction": "EGRESS", "sourceTags": ["web"]},
+            {"allowed": [{"IPProtocol": "all"}], "sourceRanges": ["10.0.0.0/8", "2001:db8::/32"]},
+            {"allowed": [{"IPProtocol": "all"}], "logConfig": {"metadata": "EXCLUDE_ALL_METADATA"}},
             {"allowed": [{"IPProtocol": "all"}], "network": "default"},
             {"allowed": [{"IPProtocol": "all"}], "name": "Bad"},
         ],
@@ -319,6 +321,17 @@ class TestFirewalls:
         assert "description" not in rule
         assert "allowed" not in rule
         assert rule["sourceRanges"] == ["0.0.0.0/0"]
+
+    def test_a_rule_keeps_what_it_logged_when_it_is_logged_no_longer(self, emulator: Emulator) -> None:
+        url = GLOBAL + "/firewalls"
+        rule = make(emulator, url, {"name": "f", "allowed": [{"IPProtocol": "all"}], "logConfig": {"enable": True}})
+        assert rule["logConfig"] == {"enable": True, "metadata": "INCLUDE_ALL_METADATA"}
+        done(emulator, emulator.ok("PATCH", url + "/f", {"logConfig": {"metadata": "EXCLUDE_ALL_METADATA"}}))
+        done(emulator, emulator.ok("PATCH", url + "/f", {"logConfig": {"enable": False}}))
+        rule = emulator.ok("GET", url + "/f")
+        assert rule["logConfig"] == {"enable": False, "metadata": "EXCLUDE_ALL_METADATA"}
+        refused = emulator.call("PATCH", url + "/f", {"logConfig": {"metadata": "INCLUDE_ALL_METADATA"}})
+        assert (refused.status, "resource.logConfig" in refused.message) == (400, True)
 
     @pytest.mark.parametrize(
         ("rule", "open_to_all"),
@@ -378,6 +391,11 @@ class TestAddresses:
         found = [make(emulator, REGION + "/addresses", {"name": name})["address"] for name in ("a", "b")]
         assert found == ["198.18.77.16", "198.18.77.17"]
 
+    def test_labels_may_be_of_any_script_but_not_of_capitals(self, emulator: Emulator) -> None:
+        make(emulator, REGION + "/addresses", {"name": "a", "labels": {"größe_1": "日本-2"}})
+        for labels in ({"Größe": "x"}, {"1": "x"}, {"": "x"}, {"a": "X"}, {"a": "x" * 64}):
+            assert emulator.call("POST", REGION + "/addresses", {"name": "b", "labels": labels}).status == 400
+
     def test_labels_are_set_under_their_fingerprint(self, emulator: Emulator) -> None:
         address = make(emulator, REGION + "/addresses", {"name": "a"})
         url = REGION + "/addresses/a/setLabels"
@@ -424,6 +442,34 @@ class TestAddresses:
             "network": "global/networks/default",
         }
         assert emulator.call("POST", GLOBAL + "/addresses", body | wrong).status == 400
+
+    @pytest.mark.parametrize(
+        ("url", "wrong", "status"),
+        [
+            (REGION, {"subnetwork": "regions/us-central1/subnetworks/default"}, 400),
+            (REGION, {"prefixLength": 24}, 400),
+            (REGION, {"addressType": "INTERNAL", "purpose": "VPC_PEERING"}, 400),
+            (REGION, {"addressType": "INTERNAL", "network": "global/networks/default"}, 400),
+            (REGION, {"addressType": "INTERNAL", "networkTier": "STANDARD"}, 400),
+            (REGION, {"ipVersion": "IPV6"}, 501),
+            (GLOBAL, {"networkTier": "STANDARD"}, 400),
+            (GLOBAL, {"addressType": "INTERNAL", "purpose": "PRIVATE_SERVICE_CONNECT", "prefixLength": 24}, 400),
+        ],
+        ids=str,
+    )
+    def test_an_address_that_cannot_be_is_refused(self, emulator: Emulator, url: str, wrong: Json, status: int) -> None:
+        assert emulator.call("POST", url + "/addresses", {"name": "a"} | wrong).status == status
+
+    def test_ranges_and_addresses_of_a_network_never_overlap(self, emulator: Emulator) -> None:
+        body = {"addressType": "INTERNAL", "network": "global/networks/default"}
+        point = body | {"name": "p", "purpose": "PRIVATE_SERVICE_CONNECT"}
+        tunnel = body | {"name": "t", "purpose": "IPSEC_INTERCONNECT", "prefixLength": 29}
+        first = make(emulator, GLOBAL + "/addresses", point)
+        assert (first["address"], "prefixLength" in first) == ("10.64.0.0", False)
+        second = make(emulator, REGION + "/addresses", tunnel)
+        assert (second["address"], second["prefixLength"]) == ("10.64.0.8", 29)
+        again = emulator.call("POST", GLOBAL + "/addresses", point | {"name": "q", "address": "10.64.0.9"})
+        assert "conflicts" in again.message
 
     def test_an_internal_address_is_free_and_in_its_subnetwork(self, emulator: Emulator) -> None:
         make_vm(emulator)
@@ -489,6 +535,36 @@ class TestInstances:
             ({"networkInterfaces": [{"accessConfigs": [{"natIP": "198.18.77.99"}]}]}, 400, "was not found in region"),
             ({"networkInterfaces": [{"networkIP": "10.128.0.1"}]}, 400, "out of range"),
             ({"labels": {"Env": "x"}}, 400, "violates format constraints"),
+            ({"labels": {f"l{number}": "x" for number in range(65)}}, 400, "must not exceed 64"),
+            ({"metadata": {"items": [{"key": "a", "value": "x" * (256 * 1024 + 1)}]}}, 400, "is too large"),
+            ({"hostname": "vm"}, 400, "resource.hostname"),
+            ({"minCpuPlatform": "Intel Haswell"}, 400, "not supported by machine type 'e2-medium'"),
+            (
+                {"scheduling": {"provisioningModel": "SPOT", "automaticRestart": True}},
+                400,
+                "automatic restart be false",
+            ),
+            ({"scheduling": {"provisioningModel": "SPOT", "preemptible": False}}, 400, "preemptible be true"),
+            ({"scheduling": {"preemptible": True, "onHostMaintenance": "MIGRATE"}}, 400, "onHostMaintenance"),
+            ({"scheduling": {"instanceTerminationAction": "STOP"}}, 400, "provisioning model is SPOT"),
+            ({"scheduling": {"onHostMaintenance": "TERMINATE"}}, 400, "e2 instances do not support"),
+            ({"reservationAffinity": {"consumeReservationType": "SPECIFIC_RESERVATION"}}, 501, "no reservations"),
+            ({"reservationAffinity": {"key": "k"}}, 400, "resource.reservationAffinity"),
+            (
+                {"disks": [{"initializeParams": {"sourceImage": DEBIAN}}, {"boot": True, "source": "x"}]},
+                400,
+                "Boot disk",
+            ),
+            (
+                {
+                    "disks": [
+                        {"boot": True, "initializeParams": {"sourceImage": DEBIAN}},
+                        {"deviceName": "persistent-disk-0", "initializeParams": {}},
+                    ]
+                },
+                400,
+                "already used by another disk",
+            ),
             ({"tags": {"items": ["Web"]}}, 400, "resource.tags.items[0]"),
             (
                 {"metadata": {"items": [{"key": "a", "value": "1"}, {"key": "a", "value": "1"}]}},
@@ -518,6 +594,11 @@ class TestInstances:
             ({"sourceImage": "family/debian-12"}, 400, "The URL is malformed."),
             ({"sourceImage": DEBIAN, "diskSizeGb": "5"}, 400, "cannot be smaller than the image size (10 GB)"),
             ({"sourceImage": DEBIAN, "diskType": "zones/us-central1-a/diskTypes/tape"}, 400, "diskType"),
+            ({"sourceImage": DEBIAN, "diskType": "zones/us-central1-b/diskTypes/pd-ssd"}, 400, "diskType"),
+            ({"sourceImage": DEBIAN, "diskName": "Mine"}, 400, "diskName"),
+            ({"sourceImage": DEBIAN, "diskSizeGb": "65537"}, 400, "between 10 GB and 65536 GB"),
+            ({"sourceImage": DEBIAN, "labels": {"Env": "x"}}, 400, "violates format constraints"),
+            ({"sourceSnapshot": "global/snapshots/s"}, 501, "sourceSnapshot"),
         ],
         ids=lambda value: str(value)[:60],
     )
@@ -556,6 +637,15 @@ class TestInstances:
         found = emulator.ok("GET", REGION + "/addresses/a")
         assert (found["status"], "users" in found) == ("RESERVED", False)
 
+    def test_an_access_config_has_the_tier_of_its_address(self, emulator: Emulator) -> None:
+        body = {"name": "a", "networkTier": "STANDARD"}
+        address = make(emulator, REGION + "/addresses", body)["address"]
+        access = {"natIP": address, "networkTier": "PREMIUM"}
+        refused = emulator.call("POST", ZONE + "/instances", instance(networkInterfaces=[{"accessConfigs": [access]}]))
+        assert (refused.status, "is STANDARD" in refused.message) == (400, True)
+        vm = make_vm(emulator, networkInterfaces=[{"accessConfigs": [{"natIP": address}]}])
+        assert vm["networkInterfaces"][0]["accessConfigs"][0]["networkTier"] == "STANDARD"
+
     def test_an_insert_that_is_refused_gives_the_address_back(self, emulator: Emulator) -> None:
         address = make(emulator, REGION + "/addresses", {"name": "a", "addressType": "INTERNAL"})["address"]
         body = instance(networkInterfaces=[{"networkIP": address, "accessConfigs": [{"natIP": "1.2.3.4"}]}])
@@ -576,6 +666,79 @@ class TestInstances:
         done(emulator, emulator.ok("POST", ZONE + "/disks/vm/resize", {"sizeGb": "20"}))
         assert emulator.ok("GET", ZONE + "/instances/vm")["disks"][0]["diskSizeGb"] == "20"
         assert emulator.call("POST", ZONE + "/disks/vm/resize", {"sizeGb": "15"}).status == 400
+
+    @pytest.mark.parametrize(
+        ("body", "size", "kind"),
+        [
+            ({}, "500", "pd-standard"),
+            ({"sizeGb": "20", "type": "zones/us-central1-a/diskTypes/pd-ssd"}, "20", "pd-ssd"),
+            ({"sourceImage": DEBIAN}, "10", "pd-standard"),
+        ],
+        ids=str,
+    )
+    def test_a_disk_is_made_by_itself(self, emulator: Emulator, body: Json, size: str, kind: str) -> None:
+        disk = make(emulator, ZONE + "/disks", {"name": "data", "labels": {"a": "b"}} | body)
+        assert (disk["sizeGb"], disk["type"].rsplit("/", 1)[1], disk["status"]) == (size, kind, "READY")
+        assert disk["labels"] == {"a": "b"}
+        again = emulator.call("POST", ZONE + "/disks", {"name": "data"})
+        assert (again.status, again.reason) == (409, "alreadyExists")
+        done(emulator, emulator.ok("DELETE", ZONE + "/disks/data"))
+
+    def test_a_disk_is_attached_and_taken_away(self, emulator: Emulator) -> None:
+        vm = make_vm(emulator)
+        make(emulator, ZONE + "/disks", {"name": "data"})
+        body = {"source": "zones/us-central1-a/disks/data", "deviceName": "data", "autoDelete": True}
+        done(emulator, emulator.ok("POST", ZONE + "/instances/vm/attachDisk", body))
+        attached = emulator.ok("GET", ZONE + "/instances/vm")["disks"][1]
+        assert (attached["index"], attached["boot"], attached["deviceName"], attached["diskSizeGb"]) == (
+            1,
+            False,
+            "data",
+            "500",
+        )
+        assert emulator.ok("GET", ZONE + "/disks/data")["users"] == [vm["selfLink"]]
+        make_vm(emulator, name="other")
+        refused = emulator.call("POST", ZONE + "/instances/other/attachDisk", body)
+        assert refused.reason == "resourceInUseByAnotherResource"
+        assert emulator.call("DELETE", ZONE + "/disks/data").reason == "resourceInUseByAnotherResource"
+        done(emulator, emulator.ok("POST", ZONE + "/instances/vm/detachDisk?deviceName=data"))
+        assert len(emulator.ok("GET", ZONE + "/instances/vm")["disks"]) == 1
+        assert "users" not in emulator.ok("GET", ZONE + "/disks/data")
+
+    @pytest.mark.parametrize(
+        ("verb", "body", "status", "message"),
+        [
+            ("attachDisk", {"source": "zones/us-central1-a/disks/none"}, 400, "disk resource cannot be found"),
+            ("attachDisk", {"initializeParams": {"diskName": "x"}}, 400, "existing disk must be specified"),
+            ("attachDisk", {"source": "zones/us-central1-a/disks/data", "boot": True}, 400, "has a boot disk"),
+            (
+                "attachDisk",
+                {"source": "zones/us-central1-a/disks/data", "deviceName": "persistent-disk-0"},
+                400,
+                "already used",
+            ),
+            ("detachDisk?deviceName=persistent-disk-0", None, 400, "must be TERMINATED"),
+            ("detachDisk?deviceName=none", None, 400, "No attached disk found"),
+        ],
+        ids=lambda value: str(value)[:60],
+    )
+    def test_a_disk_that_cannot_be_attached_or_taken_away_is_refused(
+        self, emulator: Emulator, verb: str, body: Json | None, status: int, message: str
+    ) -> None:
+        make_vm(emulator)
+        make(emulator, ZONE + "/disks", {"name": "data"})
+        answer = emulator.call("POST", f"{ZONE}/instances/vm/{verb}", body)
+        assert (answer.status, message in answer.message) == (status, True), answer.message
+
+    def test_a_disk_that_is_still_being_made_is_not_ready(self, emulator: Emulator) -> None:
+        make_vm(emulator)
+        make(emulator, ZONE + "/disks", {"name": "data"})
+        target = f"{PROJECT}/zones/us-central1-a/disks/data"
+        record = {"target": target, "state": "RUNNING", "created": 0, "view": {"operationType": "insert"}}
+        emulator.cloud.store.put("operations", "compute/x", record)
+        body = {"source": "zones/us-central1-a/disks/data"}
+        refused = emulator.call("POST", ZONE + "/instances/vm/attachDisk", body)
+        assert (refused.status, refused.reason) == (400, "resourceNotReady")
 
     def test_deletion_leaves_no_trace(self, emulator: Emulator) -> None:
         make_vm(emulator)
@@ -696,6 +859,54 @@ class TestLife:
         self.act(emulator, "stop")
         self.act(emulator, "setServiceAccount", body)
         assert emulator.ok("GET", ZONE + "/instances/vm")["serviceAccounts"] == [body]
+
+    def test_a_service_account_needs_somebody_who_may_act_as_it(self, emulator: Emulator) -> None:
+        make_vm(emulator)
+        self.act(emulator, "stop")
+        body = {"email": emulator.account("runner"), "scopes": []}
+        admin = emulator.account("admin", "roles/compute.admin")
+        refused = emulator.call("POST", ZONE + "/instances/vm/setServiceAccount", body, principal=admin)
+        assert (refused.status, refused.reason) == (400, "SERVICE_ACCOUNT_ACCESS_DENIED")
+        nobody = {"email": "", "scopes": []}
+        emulator.ok("POST", ZONE + "/instances/vm/setServiceAccount", nobody, principal=admin)
+
+    def test_the_oldest_processor_is_set_only_when_it_is_stopped(self, emulator: Emulator) -> None:
+        make_vm(emulator, machineType="zones/us-central1-a/machineTypes/n2-standard-2")
+        body = {"minCpuPlatform": "Intel Ice Lake"}
+        assert emulator.call("POST", ZONE + "/instances/vm/setMinCpuPlatform", body).status == 400
+        self.act(emulator, "stop")
+        self.act(emulator, "setMinCpuPlatform", body)
+        assert emulator.ok("GET", ZONE + "/instances/vm")["minCpuPlatform"] == "Intel Ice Lake"
+        self.act(emulator, "setMinCpuPlatform", {"minCpuPlatform": ""})
+        assert "minCpuPlatform" not in emulator.ok("GET", ZONE + "/instances/vm")
+
+    def test_a_machine_becomes_one_that_may_be_taken_away_only_when_it_is_stopped(self, emulator: Emulator) -> None:
+        make_vm(emulator)
+        spot = {"provisioningModel": "SPOT", "preemptible": True, "automaticRestart": False}
+        spot |= {"onHostMaintenance": "TERMINATE"}
+        assert emulator.call("POST", ZONE + "/instances/vm/setScheduling", spot).status == 400
+        self.act(emulator, "stop")
+        self.act(emulator, "setScheduling", spot)
+        assert emulator.ok("GET", ZONE + "/instances/vm")["scheduling"]["instanceTerminationAction"] == "STOP"
+        back = {"provisioningModel": "STANDARD", "preemptible": False, "onHostMaintenance": "MIGRATE"}
+        refused = emulator.call("POST", ZONE + "/instances/vm/setScheduling", back)
+        assert "instanceTerminationAction" in refused.message
+        self.act(emulator, "setScheduling", back | {"instanceTerminationAction": None})
+        assert "instanceTerminationAction" not in emulator.ok("GET", ZONE + "/instances/vm")["scheduling"]
+
+    def test_an_update_sends_the_whole_machine_under_its_fingerprint(self, emulator: Emulator) -> None:
+        vm = make_vm(emulator)
+        url = ZONE + "/instances/vm"
+        self.act(emulator, "setLabels", {"labels": {"a": "b"}, "labelFingerprint": vm["labelFingerprint"]})
+        stale = emulator.call("PUT", url, vm | {"canIpForward": True})
+        assert (stale.status, stale.reason) == (412, "conditionNotMet")
+        vm = emulator.ok("GET", url)
+        done(emulator, emulator.ok("PUT", url, vm | {"canIpForward": True}))
+        changed = emulator.ok("GET", url)
+        assert changed["canIpForward"] is True
+        assert changed["fingerprint"] != vm["fingerprint"]
+        changed.pop("metadata")
+        assert emulator.call("PUT", url, changed).status == 501
 
     def test_tags_open_and_close_ports_at_once(self, emulator: Emulator) -> None:
         vm = make_vm(emulator)

@@ -58,6 +58,19 @@ def test_a_project_is_told_in_the_words_of_each_version(emulator: Emulator, vers
     assert project["lifecycleState" if version == "v1" else "state"] == "ACTIVE"
 
 
+@pytest.mark.parametrize("version", ["v1", "v3"])
+def test_each_version_reads_and_writes_the_same_policy(emulator: Emulator, version: str) -> None:
+    url = f"https://cloudresourcemanager.googleapis.com/{version}/projects/test-project"
+    policy = emulator.ok("POST", f"{url}:getIamPolicy", {"options": {"requestedPolicyVersion": 3}})
+    policy["bindings"].append({"role": "roles/browser", "members": ["user:a@example.com"]})
+    emulator.ok("POST", f"{url}:setIamPolicy", {"policy": policy})
+    assert emulator.ok("POST", f"{CRM}:getIamPolicy", {})["bindings"] == policy["bindings"]
+    asked = {"permissions": ["resourcemanager.projects.get"]}
+    assert emulator.ok("POST", f"{url}:testIamPermissions", asked) == asked
+    answer = emulator.call("POST", f"{url}:setIamPolicy", {"policy": policy})
+    assert (answer.status, answer.json()["error"]["status"]) == (409, "ABORTED")
+
+
 def test_a_stranger_sees_no_project(emulator: Emulator) -> None:
     url = "https://cloudresourcemanager.googleapis.com/v3/projects:search"
     assert [project["projectId"] for project in emulator.ok("GET", url)["projects"]] == ["test-project"]
@@ -93,8 +106,9 @@ def test_an_etag_may_come_in_either_alphabet(emulator: Emulator) -> None:
             {"role": "roles/viewer", "members": ["serviceAccount:none@test-project.iam.gserviceaccount.com"]},
             "Service account none@test-project.iam.gserviceaccount.com does not exist.",
         ),
-        ({"role": "roles/viewer", "members": ["alice@example.com"]}, "is of an unknown type"),
-        ({"role": "roles/viewer", "members": ["allUsers"]}, "allUsers and allAuthenticatedUsers cannot be set"),
+        ({"role": "roles/viewer", "members": ["alice@example.com"]}, 'must be of the form "<type>:<value>"'),
+        ({"role": "roles/viewer", "members": ["person:alice@example.com"]}, "is of an unknown type"),
+        ({"role": "roles/viewer", "members": ["allUsers"]}, "invalid due to membership type restrictions"),
         ({"role": "viewer", "members": ["user:a@example.com"]}, "Role viewer is not supported"),
         (
             {"role": "roles/storage.objectReader", "members": ["user:a@example.com"]},
@@ -126,6 +140,144 @@ def test_a_condition_survives_and_shows_to_those_who_know_it(emulator: Emulator)
     assert emulator.call("GET", CRM, principal=email).status == 403
 
 
+READERS = {"role": "roles/browser", "members": ["user:a@example.com"]}
+AUDIT = [{"service": "allServices", "auditLogConfigs": [{"logType": "DATA_READ"}]}]
+SOON = {"title": "soon", "expression": 'request.time < timestamp("2030-01-01T00:00:00Z")'}
+
+
+def project_policy(emulator: Emulator, version: int = 3) -> dict[str, t.Any]:
+    return emulator.ok("POST", f"{CRM}:getIamPolicy", {"options": {"requestedPolicyVersion": version}})
+
+
+def set_policy(emulator: Emulator, policy: dict[str, t.Any], mask: str = "") -> Answer:
+    body = {"policy": policy} | ({"updateMask": mask} if mask else {})
+    return emulator.call("POST", f"{CRM}:setIamPolicy", body)
+
+
+def test_the_audit_configuration_is_changed_by_name_alone(emulator: Emulator) -> None:
+    before = project_policy(emulator)
+    assert set_policy(emulator, {"auditConfigs": AUDIT}, "auditConfigs").json()["bindings"] == before["bindings"]
+    assert bind(emulator, READERS).json()["auditConfigs"] == AUDIT
+    without = {name: value for name, value in project_policy(emulator).items() if name != "auditConfigs"}
+    assert set_policy(emulator, without).json()["auditConfigs"] == AUDIT, "the usual mask does not name it"
+    assert "auditConfigs" not in set_policy(emulator, {}, "auditConfigs").json()
+    assert READERS in project_policy(emulator)["bindings"]
+    assert set_policy(emulator, {}, "rules").status == 400
+
+
+def test_a_policy_with_conditions_is_changed_in_its_own_version_alone(emulator: Emulator) -> None:
+    assert bind(emulator, READERS | {"condition": SOON}, version=3).status == 200
+    policy = project_policy(emulator)
+    without = policy | {"version": 1, "bindings": policy["bindings"][:-1]}
+    assert "must specify version 3" in set_policy(emulator, without).message
+    hashed = project_policy(emulator, 1)["bindings"][-1]
+    both = policy | {"bindings": [*policy["bindings"], hashed]}
+    assert "cannot contain both conditions and condition hashes" in set_policy(emulator, both).message
+    assert set_policy(emulator, {key: without[key] for key in ("version", "bindings")}).status == 200, "without etag"
+    assert project_policy(emulator)["version"] == 1
+
+
+@pytest.mark.parametrize("version", [2, 4])
+def test_a_version_that_there_is_not_is_refused(emulator: Emulator, version: int) -> None:
+    options = {"options": {"requestedPolicyVersion": version}}
+    assert emulator.call("POST", f"{CRM}:getIamPolicy", options).status == 400
+    assert set_policy(emulator, project_policy(emulator) | {"version": version}).status == 400
+
+
+def test_bindings_of_one_role_are_merged(emulator: Emulator) -> None:
+    twice = READERS | {"members": ["user:b@example.com", "user:A@example.com", "user:a@example.com"]}
+    conditional = READERS | {"condition": SOON}
+    assert bind(emulator, READERS, twice, conditional, READERS | {"members": []}, version=3).status == 200
+    merged = READERS | {"members": ["user:a@example.com", "user:b@example.com"]}
+    assert project_policy(emulator)["bindings"][1:] == [merged, conditional]
+
+
+def test_a_member_keeps_the_spelling_that_its_account_has(emulator: Emulator) -> None:
+    bind(emulator, READERS | {"members": ["user:Jane@Example.com"]})
+    bind(emulator, {"role": "roles/viewer", "members": ["user:jane@example.com"]})
+    assert [binding["members"] for binding in project_policy(emulator)["bindings"][1:]] == [
+        *(["user:Jane@Example.com"], ["user:Jane@Example.com"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("owners", "kind"),
+    [
+        (["user:a@example.com"], "SOLO_MUST_INVITE_OWNERS"),
+        (["group:a@example.com"], "SOLO_MUST_INVITE_OWNERS"),
+        ([], "SOLO_REQUIRE_TOS_ACCEPTOR"),
+    ],
+)
+def test_the_owners_of_a_project_are_not_a_matter_of_its_policy(
+    emulator: Emulator, owners: list[str], kind: str
+) -> None:
+    policy = project_policy(emulator)
+    mine = policy["bindings"][0]["members"] if owners else []
+    policy["bindings"] = [{"role": "roles/owner", "members": mine + owners}, READERS]
+    answer = set_policy(emulator, policy)
+    assert (answer.status, answer.message) == (400, "Request contains an invalid argument.")
+    assert answer.json()["error"]["details"][0]["type"] == kind
+
+
+def test_a_policy_has_a_limited_number_of_members(emulator: Emulator) -> None:
+    members = [f"user:{number}@example.com" for number in range(1499)]
+    assert bind(emulator, READERS | {"members": members}).status == 200
+    answer = bind(emulator, {"role": "roles/viewer", "members": ["user:a@example.com"]})
+    assert "(1,501) is larger than the maximum allowed size 1,500" in answer.message
+
+
+def test_an_account_that_is_gone_may_stay_in_a_policy_and_not_come_into_one(emulator: Emulator) -> None:
+    email = new_account(emulator)
+    member = f"serviceAccount:{email}"
+    bind(emulator, READERS | {"members": [member]})
+    emulator.ok("DELETE", f"{IAM}/{email}")
+    buried = project_policy(emulator)["bindings"][1]["members"]
+    assert bind(emulator).status == 200, "as it was read"
+    foreign = f"deleted:{member}?uid=1"
+    refusal = bind(emulator, {"role": "roles/viewer", "members": [foreign]}).message
+    assert f"Email '{email}' is not the primary email address for unique ID '1'" in refusal
+    assert bind(emulator, {"role": "roles/viewer", "members": buried}).status == 200
+    assert f"Service account {email} does not exist." in bind(emulator, READERS | {"members": [member]}).message
+
+
+@pytest.mark.parametrize(
+    ("member", "there"),
+    [
+        ("serviceAccount:1-compute@developer.gserviceaccount.com", False),
+        ("serviceAccount:service-1@gs-project-accounts.iam.gserviceaccount.com", True),
+        ("serviceAccount:service-1@gcp-sa-cloud-sql.iam.gserviceaccount.com", True),
+        ("serviceAccount:1@cloudservices.gserviceaccount.com", True),
+        ("principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/S", True),
+        ("domain:example.com", True),
+        ("deleted:user:a@example.com", False),
+    ],
+)
+def test_a_service_account_must_exist_where_projects_make_it(emulator: Emulator, member: str, there: bool) -> None:
+    assert (bind(emulator, READERS | {"members": [member]}).status == 200) is there
+
+
+@pytest.mark.parametrize(
+    ("url", "role"),
+    [
+        (f"{IAM}/mlflow@test-project.iam.gserviceaccount.com", "roles/compute.admin"),
+        ("https://secretmanager.googleapis.com/v1/projects/test-project/secrets/s", "roles/logging.logWriter"),
+    ],
+)
+def test_a_role_that_means_nothing_there_is_refused(emulator: Emulator, url: str, role: str) -> None:
+    new_account(emulator)
+    secret = "https://secretmanager.googleapis.com/v1/projects/test-project/secrets?secretId=s"
+    emulator.ok("POST", secret, {"replication": {"automatic": {}}})
+    policy = {"bindings": [{"role": role, "members": ["user:a@example.com"]}]}
+    answer = emulator.call("POST", f"{url}:setIamPolicy", {"policy": policy})
+    assert (answer.status, answer.message) == (400, f"Role {role} is not supported for this resource.")
+
+
+def test_the_policy_of_an_account_that_is_not_there_is_404(emulator: Emulator) -> None:
+    answer = emulator.call("POST", f"{IAM}/none@test-project.iam.gserviceaccount.com:getIamPolicy", {})
+    words = "Not found; Gaia id not found for email none@test-project.iam.gserviceaccount.com"
+    assert (answer.status, answer.message) == (404, words)
+
+
 def test_permissions_can_be_asked_for(emulator: Emulator) -> None:
     viewer = emulator.account("viewer", "roles/viewer")
     asked = ["resourcemanager.projects.get", "resourcemanager.projects.setIamPolicy"]
@@ -144,13 +296,16 @@ def test_an_account_is_found_by_address_and_by_number(emulator: Emulator) -> Non
         assert emulator.ok("GET", url) == account
 
 
-def test_an_account_that_is_not_there_is_404_by_either_name_of_the_project(emulator: Emulator) -> None:
-    for url in (IAM, IAM.replace("test-project", "-")):
-        answer = emulator.call("GET", f"{url}/none@test-project.iam.gserviceaccount.com")
-        assert (answer.status, answer.message) == (
-            404,
-            "Unknown service account: none@test-project.iam.gserviceaccount.com",
-        )
+@pytest.mark.parametrize(
+    ("project", "status", "words"),
+    [("test-project", 404, "Unknown service account: none@"), ("-", 403, "denied on resource (or it may not exist)")],
+)
+def test_an_account_that_is_not_there_is_404_where_its_project_is_named(
+    emulator: Emulator, project: str, status: int, words: str
+) -> None:
+    url = IAM.replace("test-project", project)
+    answer = emulator.call("GET", f"{url}/none@test-project.iam.gserviceaccount.com")
+    assert (answer.status, words in answer.message) == (status, True)
 
 
 def test_the_tokens_of_a_disabled_account_do_nothing(emulator: Emulator) -> None:
@@ -167,6 +322,24 @@ def test_an_account_id_that_cannot_be_is_refused(emulator: Emulator, name: str) 
     answer = emulator.call("POST", IAM, {"accountId": name})
     assert answer.status == 400
     assert name in answer.message
+
+
+@pytest.mark.parametrize(("name", "size"), [("displayName", 100), ("description", 256)])
+def test_the_words_about_an_account_are_limited(emulator: Emulator, name: str, size: int) -> None:
+    body = {"accountId": "mlflow", "serviceAccount": {name: "é" * (size // 2)}}
+    email = emulator.ok("POST", IAM, body)["email"]
+    wanted = {"serviceAccount": {name: "x" * (size + 1)}, "updateMask": name}
+    assert f"{name} must not be longer than {size} bytes" in emulator.call("PATCH", f"{IAM}/{email}", wanted).message
+
+
+def test_a_token_is_not_of_another_account_that_bears_its_name_later(emulator: Emulator) -> None:
+    email = emulator.account("worker", "roles/browser")
+    assert emulator.call("GET", CRM, principal=email).status == 200
+    emulator.ok("DELETE", f"{IAM}/{email}")
+    assert emulator.call("GET", CRM, principal=email).status == 401
+    new_account(emulator, "worker")
+    bind(emulator, {"role": "roles/browser", "members": [f"serviceAccount:{email}"]})
+    assert emulator.call("GET", CRM, principal=email).status == 401
 
 
 def test_an_account_is_made_once(emulator: Emulator) -> None:

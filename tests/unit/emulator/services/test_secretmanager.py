@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import logging
 import typing as t
 
 import google_crc32c
 import pytest
+from gcp_emulator.services import secretmanager
 
 if t.TYPE_CHECKING:
     from harness import Answer, Emulator
@@ -17,6 +19,17 @@ API = "https://secretmanager.googleapis.com/v1"
 PROJECT = f"{API}/projects/test-project"
 SECRET = f"{PROJECT}/secrets/s"
 AUTOMATIC: dict[str, t.Any] = {"replication": {"automatic": {}}}
+
+
+KEY = "projects/p/locations/us-east1/keyRings/r/cryptoKeys/k"
+
+
+def replicas(*locations: str) -> dict[str, t.Any]:
+    return {"replicas": [{"location": location} for location in locations]}
+
+
+def encryption(key: str) -> dict[str, t.Any]:
+    return {"customerManagedEncryption": {"kmsKeyName": key}}
 
 
 def make(emulator: Emulator, name: str = "s", **more: t.Any) -> dict[str, t.Any]:
@@ -54,7 +67,19 @@ def test_a_secret_is_named_with_the_number_of_its_project(emulator: Emulator) ->
         ("x" * 256, AUTOMATIC, 400, "Secret ID"),
         ("new", {}, 400, "replication"),
         ("new", AUTOMATIC | {"labels": {"Upper": "x"}}, 400, "label"),
+        ("new", AUTOMATIC | {"labels": {f"l{n}": "" for n in range(65)}}, 400, "at most 64 labels"),
+        ("new", AUTOMATIC | {"annotations": {"-a": "x"}}, 400, "annotation key [-a]"),
+        ("new", AUTOMATIC | {"annotations": {"a": "x" * 16384}}, 400, "16 KiB"),
+        ("new", AUTOMATIC | {"versionDestroyTtl": "60s"}, 400, "between 1 day and 1000 days"),
+        ("new", AUTOMATIC | {"versionAliases": {"a": "1"}}, 400, "aliases"),
+        ("new", {"replication": {"automatic": {}, "userManaged": replicas("us-east1")}}, 400, "replication"),
+        ("new", {"replication": {"userManaged": replicas()}}, 400, "different locations"),
+        ("new", {"replication": {"userManaged": replicas("us-east1", "us-east1")}}, 400, "different locations"),
+        ("new", {"replication": {"userManaged": replicas("moon")}}, 400, "Invalid location: [moon]"),
+        ("new", {"replication": {"automatic": encryption("k")}}, 400, "must be a key in the location [global]"),
+        ("new", {"replication": {"automatic": encryption(KEY)}}, 400, "must be a key in the location [global]"),
         ("new", AUTOMATIC | {"ttl": "60s"}, 501, "ttl"),
+        ("new", AUTOMATIC | {"secretType": "OTHER"}, 501, "secretType"),
         ("s", AUTOMATIC, 409, "already exists"),
     ],
 )
@@ -93,8 +118,12 @@ def test_a_checksum_is_compared(emulator: Emulator, secret: dict[str, t.Any], ri
     assert numbers(emulator.ok("GET", f"{SECRET}/versions")) == (["1"] if right else [])
 
 
-def test_a_value_that_is_too_large_is_refused(emulator: Emulator, secret: dict[str, t.Any]) -> None:
-    assert add(emulator, b"x" * 65537).status == 400
+@pytest.mark.parametrize(("value", "words"), [(b"x" * 65537, "larger than"), (b"", "cannot be empty")], ids=["", "0"])
+def test_a_value_of_a_wrong_size_is_refused(
+    emulator: Emulator, secret: dict[str, t.Any], value: bytes, words: str
+) -> None:
+    answer = add(emulator, value)
+    assert (answer.status, words in answer.message) == (400, True)
 
 
 def test_versions_are_numbered_and_the_newest_is_first(emulator: Emulator, secret: dict[str, t.Any]) -> None:
@@ -169,11 +198,51 @@ def test_a_patch_changes_what_the_mask_names(emulator: Emulator) -> None:
     assert "labels" not in emptied
 
 
-@pytest.mark.parametrize("mask", ["", "replication", "name"])
+@pytest.mark.parametrize("mask", ["", "createTime", "name"])
 def test_a_mask_that_names_nothing_that_can_change_is_refused(
     emulator: Emulator, secret: dict[str, t.Any], mask: str
 ) -> None:
     assert emulator.call("PATCH", f"{SECRET}?updateMask={mask}", AUTOMATIC).status == 400
+
+
+def test_of_a_replication_the_keys_alone_can_change(emulator: Emulator) -> None:
+    placed = replicas("us-east1", "us-west1")
+    make(emulator, replication={"userManaged": placed})
+    with_key = {"replicas": [{"location": "us-west1"}, {"location": "us-east1", **encryption(KEY)}]}
+    changed = emulator.ok("PATCH", f"{SECRET}?updateMask=replication", {"replication": {"userManaged": with_key}})
+    assert changed["replication"] == {"userManaged": with_key}
+    status = add(emulator, b"value").json()["replicationStatus"]["userManaged"]["replicas"]
+    assert [one.get("customerManagedEncryption") for one in status] == [
+        None,
+        {"kmsKeyVersionName": f"{KEY}/cryptoKeyVersions/1"},
+    ]
+    for other in ({"automatic": {}}, {"userManaged": replicas("us-east1")}):
+        refused = emulator.call("PATCH", f"{SECRET}?updateMask=replication", {"replication": other})
+        assert refused.status == 400
+        assert "immutable" in refused.message
+
+
+def test_a_destruction_that_is_put_off_can_be_taken_back(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(emulator, versionDestroyTtl="86400s")
+    add(emulator, b"value")
+    url = f"{SECRET}/versions/1"
+    moved = emulator.ok("POST", f"{url}:destroy", {})
+    assert (moved["state"], "destroyTime" in moved) == ("DISABLED", False)
+    assert moved["scheduledDestroyTime"] > moved["createTime"]
+    assert emulator.ok("POST", f"{url}:destroy", {})["scheduledDestroyTime"] == moved["scheduledDestroyTime"]
+    assert "scheduledDestroyTime" not in emulator.ok("POST", f"{url}:enable", {})
+    assert emulator.call("GET", f"{url}:access").status == 200
+    emulator.ok("POST", f"{url}:destroy", {})
+    later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=2)
+    monkeypatch.setattr(secretmanager, "_now", lambda: later)
+    gone = emulator.ok("GET", url)
+    assert (gone["state"], "scheduledDestroyTime" in gone) == ("DESTROYED", False)
+    assert numbers(emulator.ok("GET", f"{SECRET}/versions?filter=state:DESTROYED")) == ["1"]
+    assert emulator.call("POST", f"{url}:enable", {}).status == 400
+    for service in emulator.services:
+        if service.api == "secretmanager":
+            service.wake()
+    assert base64.b64encode(b"value").decode() not in str(dict(emulator.cloud.store.items("secretVersions")))
 
 
 def test_a_setting_without_an_effect_is_refused(emulator: Emulator, secret: dict[str, t.Any]) -> None:
@@ -232,6 +301,25 @@ def test_secrets_are_listed_and_filtered(emulator: Emulator, query: str, expecte
     assert numbers(emulator.ok("GET", f"{PROJECT}/secrets{query}"), "secrets") == expected
 
 
+@pytest.mark.parametrize(
+    ("expression", "status"),
+    [
+        ("name:b%20OR%20name:c", 501),
+        ("NOT%20name:b", 501),
+        ("-name:b", 501),
+        ("(name:b)", 501),
+        ("create_time%3E2026-01-01", 501),
+        ("name", 400),
+        ("name:my-b", 200),
+        ("labels.env%3D%22a%20OR%20b%22", 200),
+    ],
+)
+def test_a_filter_that_is_not_understood_is_refused(
+    emulator: Emulator, secret: dict[str, t.Any], expression: str, status: int
+) -> None:
+    assert emulator.call("GET", f"{PROJECT}/secrets?filter={expression}").status == status
+
+
 def test_the_policy_of_a_secret_lets_in_whom_it_names(emulator: Emulator, secret: dict[str, t.Any]) -> None:
     add(emulator, b"value")
     make(emulator, "other")
@@ -250,6 +338,22 @@ def test_the_policy_of_a_secret_lets_in_whom_it_names(emulator: Emulator, secret
     assert held == {"permissions": ["secretmanager.versions.access"]}
     stale = emulator.call("POST", f"{SECRET}:setIamPolicy", {"policy": policy})
     assert stale.json()["error"]["status"] == "ABORTED"
+
+
+def test_a_condition_on_a_secret_needs_version_3_and_shows_in_it_alone(
+    emulator: Emulator, secret: dict[str, t.Any]
+) -> None:
+    condition = {"title": "until", "expression": "request.time < timestamp('2050-01-01T00:00:00Z')"}
+    member = f"serviceAccount:{emulator.account('worker')}"
+    binding = {"role": "roles/secretmanager.secretAccessor", "members": [member], "condition": condition}
+    refused = emulator.call("POST", f"{SECRET}:setIamPolicy", {"policy": {"version": 1, "bindings": [binding]}})
+    assert refused.status == 400
+    written = emulator.ok("POST", f"{SECRET}:setIamPolicy", {"policy": {"version": 3, "bindings": [binding]}})
+    assert (written["version"], written["bindings"]) == (3, [binding])
+    for version, shown in ((3, True), (1, False)):
+        policy = emulator.ok("GET", f"{SECRET}:getIamPolicy?options.requestedPolicyVersion={version}")
+        assert ("condition" in policy["bindings"][0]) is shown
+        assert policy["etag"] == written["etag"]
 
 
 def test_no_log_line_and_no_error_has_a_payload(

@@ -152,6 +152,15 @@ def test_a_range_is_taken_away_by_force_alone(
     assert connection["reservedPeeringRanges"] == (["one"] if refused else wanted)
 
 
+@pytest.mark.parametrize(("mask", "status"), [("reservedPeeringRanges", 200), ("*", 200), ("peering", 400)])
+def test_nothing_but_the_ranges_is_updated(
+    emulator: Emulator, number: str, ranges: dict[str, str], mask: str, status: int
+) -> None:
+    connect(emulator, number, "one")
+    body = {"network": number, "reservedPeeringRanges": ["one", "two"]}
+    assert emulator.call("PATCH", f"{CONNECTIONS}/-?updateMask={mask}", body).status == status
+
+
 def test_a_patch_makes_a_connection_that_is_not_there(emulator: Emulator, number: str, ranges: dict[str, str]) -> None:
     body = {"network": number, "reservedPeeringRanges": ["one"]}
     ended(emulator, emulator.ok("PATCH", f"{CONNECTIONS}/-", body))

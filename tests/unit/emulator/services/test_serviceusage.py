@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
@@ -48,6 +49,42 @@ def test_a_service_is_disabled_by_an_operation(emulator: Emulator) -> None:
     assert state(emulator, "sqladmin.googleapis.com") == "DISABLED"
     sql = "https://sqladmin.googleapis.com/v1/projects/test-project/instances"
     assert emulator.call("GET", sql).reason == "accessNotConfigured"
+
+
+@pytest.mark.parametrize(
+    ("service", "dependents"),
+    [("compute", "services?: container.googleapis.com;"), ("oslogin", "services: compute.*,container.googleapis.com;")],
+)
+def test_a_service_that_others_need_is_not_disabled_alone(emulator: Emulator, service: str, dependents: str) -> None:
+    finished(emulator, emulator.ok("POST", f"{SERVICES}/container.googleapis.com:enable", {}))
+    assert state(emulator, "oslogin.googleapis.com") == "ENABLED", "what a service needs is enabled with it"
+    url = f"{SERVICES}/{service}.googleapis.com:disable"
+    answer = emulator.call("POST", url, {})
+    assert (answer.status, answer.reason) == (400, "FAILED_PRECONDITION")
+    assert re.search(f"{service}.googleapis.com is depended on by the following active {dependents}", answer.message)
+    finished(emulator, emulator.ok("POST", url, {"disableDependentServices": True}))
+    assert {state(emulator, f"{name}.googleapis.com") for name in (service, "container")} == {"DISABLED"}
+
+
+def test_compute_comes_with_its_account_however_it_is_enabled(emulator: Emulator) -> None:
+    store = emulator.cloud.store
+    project = store.get("projects", "test-project") or {}
+    store.put("projects", "test-project", project | {"services": ["serviceusage.googleapis.com"]})
+    account = f"{project['projectNumber']}-compute@developer.gserviceaccount.com"
+    store.delete("serviceAccounts", account)
+    finished(emulator, emulator.ok("POST", f"{SERVICES}/container.googleapis.com:enable", {}))
+    assert store.get("serviceAccounts", account)
+
+
+def test_what_is_not_enabled_cannot_be_disabled(emulator: Emulator) -> None:
+    answer = emulator.call("POST", f"{SERVICES}/{RUN}:disable", {})
+    assert (answer.status, answer.reason) == (400, "FAILED_PRECONDITION")
+
+
+def test_thirty_services_are_read_at_once_and_no_more(emulator: Emulator) -> None:
+    names = "&".join([f"names=projects/test-project/services/{RUN}"] * 30)
+    assert len(emulator.ok("GET", f"{SERVICES}:batchGet?{names}")["services"]) == 30
+    assert emulator.call("GET", f"{SERVICES}:batchGet?{names}&names=projects/test-project/services/{RUN}").status == 400
 
 
 @pytest.mark.parametrize(

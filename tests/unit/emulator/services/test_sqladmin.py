@@ -161,6 +161,53 @@ class TestInstances:
             ({"settings": {"tier": "db-f1-micro", "dataDiskSizeGb": "5"}}, "at least 10 GB"),
             ({"settings": {"tier": "db-f1-micro", "databaseFlags": [{"name": "x", "value": "y"}]}}, "flag x"),
             ({"settings": {"tier": "db-f1-micro", "locationPreference": {"zone": "us-east1-b"}}}, "GCE zone"),
+            ({"settings": {"tier": "db-f1-micro", "dataDiskType": "HYPERDISK_BALANCED"}}, "disk type"),
+            ({"settings": {"tier": "db-custom-N4-2-8192", "dataDiskType": "PD_SSD"}}, "disk type"),
+            ({"settings": {"tier": "db-f1-micro", "dataCacheConfig": {"dataCacheEnabled": True}}}, "ENTERPRISE_PLUS"),
+            ({"settings": {"tier": "db-f1-micro", "dataDiskSizeGb": "50", "storageAutoResizeLimit": "40"}}, "limit"),
+            (
+                {"settings": {"tier": "db-f1-micro", "backupConfiguration": {"pointInTimeRecoveryEnabled": True}}},
+                "Point-in-time recovery requires automated backups",
+            ),
+            (
+                {
+                    "settings": {
+                        "tier": "db-f1-micro",
+                        "backupConfiguration": {"backupRetentionSettings": {"retainedBackups": 366}},
+                    }
+                },
+                "retained backups",
+            ),
+            ({"settings": {"tier": "db-f1-micro", "maintenanceWindow": {"day": 8}}}, "maintenanceWindow.day"),
+            ({"settings": {"tier": "db-f1-micro", "insightsConfig": {"queryStringLength": 255}}}, "queryStringLength"),
+            ({"settings": {"tier": "db-f1-micro", "finalBackupConfig": {"retentionDays": 366}}}, "retentionDays"),
+            (
+                {"settings": {"tier": "db-f1-micro", "denyMaintenancePeriods": [{"startDate": "x", "endDate": "y"}]}},
+                "Invalid date",
+            ),
+            (
+                {"settings": {"tier": "db-f1-micro", "databaseFlags": [{"name": "work_mem", "value": "much"}]}},
+                "of the type INTEGER",
+            ),
+            (
+                {"settings": {"tier": "db-f1-micro", "databaseFlags": [{"name": "autovacuum", "value": "1"}]}},
+                "of the type BOOLEAN",
+            ),
+            (
+                {"settings": {"tier": "db-f1-micro", "databaseFlags": [{"name": "work_mem", "value": "64"}] * 2}},
+                "more than once",
+            ),
+            ({"maintenanceVersion": "POSTGRES_15_1.R20260101.00_01"}, "maintenance version"),
+            ({"diskEncryptionConfiguration": {"kmsKeyName": "mine"}}, "Invalid KMS key name (mine)."),
+            (
+                {
+                    "settings": {
+                        "tier": "db-f1-micro",
+                        "passwordValidationPolicy": {"enablePasswordPolicy": True, "minLength": 8},
+                    }
+                },
+                "Root user's password is not policy compliant: Length of password cannot be less than 8. .",
+            ),
             (
                 {"settings": {"tier": "db-f1-micro"} | PRIVATE},
                 "Incorrect Service Networking config for instance: test-project:db:NETWORK_NOT_PEERED.",
@@ -173,6 +220,20 @@ class TestInstances:
         assert answer.status == 400
         assert message in answer.message
         assert "items" not in emulator.ok("GET", INSTANCES)
+
+    @pytest.mark.parametrize(
+        ("tier", "edition", "disk"),
+        [
+            ("db-f1-micro", "ENTERPRISE", "PD_SSD"),
+            ("db-custom-N4-2-8192", "ENTERPRISE", "HYPERDISK_BALANCED"),
+            ("db-perf-optimized-N-16", "ENTERPRISE_PLUS", "PD_SSD"),
+            ("db-c4a-highmem-4", "ENTERPRISE_PLUS", "HYPERDISK_BALANCED"),
+        ],
+    )
+    def test_the_type_of_the_disk_follows_the_tier(
+        self, emulator: Emulator, tier: str, edition: str, disk: str
+    ) -> None:
+        assert make(emulator, {"tier": tier, "edition": edition})["settings"]["dataDiskType"] == disk
 
     def test_a_private_address_needs_service_networking(self, emulator: Emulator) -> None:
         store = emulator.cloud.store
@@ -255,7 +316,7 @@ class TestInstances:
 
 
 class TestChanges:
-    def test_a_patch_merges_groups_and_replaces_lists_and_labels(self, emulator: Emulator) -> None:
+    def test_a_patch_merges_groups_and_labels_and_replaces_lists(self, emulator: Emulator) -> None:
         networks = [{"name": "office", "value": "198.51.100.0/24"}]
         make(
             emulator,
@@ -266,13 +327,13 @@ class TestChanges:
             },
         )
         changes = {
-            "userLabels": {"b": "3"},
+            "userLabels": {"a": None, "b": "3", "c": "4"},
             "ipConfiguration": {"authorizedNetworks": []},
             "backupConfiguration": {"pointInTimeRecoveryEnabled": True},
         }
         done(emulator, emulator.ok("PATCH", DB, {"settings": changes}))
         settings = emulator.ok("GET", DB)["settings"]
-        assert settings["userLabels"] == {"b": "3"}
+        assert settings["userLabels"] == {"b": "3", "c": "4"}
         assert settings["ipConfiguration"]["authorizedNetworks"] == []
         backup = settings["backupConfiguration"]
         assert (backup["enabled"], backup["startTime"], backup["pointInTimeRecoveryEnabled"]) == (True, "03:00", True)
@@ -305,7 +366,11 @@ class TestChanges:
         "wrong",
         [
             {"region": "europe-west1"},
-            {"databaseVersion": "POSTGRES_16"},
+            {"databaseVersion": "POSTGRES_14"},
+            {"databaseVersion": "MYSQL_8_0"},
+            {"maintenanceVersion": "POSTGRES_15_1.R20200101.00_01"},
+            {"diskEncryptionConfiguration": {"kmsKeyName": "projects/p/locations/l/keyRings/r/cryptoKeys/k"}},
+            {"settings": {"dataDiskType": "PD_HDD"}},
             {"settings": {"dataDiskSizeGb": "9"}},
             {"settings": {"tier": "db-perf-optimized-N-2"}},
             {"settings": {"ipConfiguration": {"ipv4Enabled": False}}},
@@ -333,6 +398,34 @@ class TestChanges:
         assert emulator.ok("GET", DB)["ipAddresses"] == instance["ipAddresses"][1:]
         whole = {"tier": "db-f1-micro", "ipConfiguration": {"ipv4Enabled": True}}
         assert emulator.call("PUT", DB, {"settings": whole}).status == 400
+
+    def test_a_newer_version_is_an_operation_of_its_own(
+        self, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        offers = [offer["name"] for offer in make(emulator)["upgradableDatabaseVersions"]]
+        assert offers == ["POSTGRES_16", "POSTGRES_17", "POSTGRES_18"]
+        gate, start = threading.Event(), emulator.databases.start
+
+        def slow(server: DatabaseServer) -> None:
+            assert gate.wait(10)
+            start(server)
+
+        monkeypatch.setattr(emulator.databases, "start", slow)
+        operation = emulator.ok("PATCH", DB, {"databaseVersion": "POSTGRES_17"})
+        assert emulator.call("PATCH", DB, {"settings": {"tier": "db-g1-small"}}).reason == "operationInProgress"
+        assert emulator.ok("GET", DB)["databaseVersion"] == "POSTGRES_15"
+        gate.set()
+        assert done(emulator, operation)["operationType"] == "MAJOR_VERSION_UPGRADE"
+        instance = emulator.ok("GET", DB)
+        assert instance["databaseVersion"] == "POSTGRES_17"
+        assert instance["maintenanceVersion"].startswith("POSTGRES_17")
+        assert emulator.databases.servers[PATH].version == "POSTGRES_17"
+
+    def test_maintenance_can_be_had_at_once(self, emulator: Emulator) -> None:
+        (newer,) = make(emulator)["availableMaintenanceVersions"]
+        operation = emulator.ok("PATCH", DB, {"maintenanceVersion": newer})
+        assert done(emulator, operation)["operationType"] == "SELF_SERVICE_MAINTENANCE"
+        assert emulator.ok("GET", DB)["maintenanceVersion"] == newer
 
     def test_activation_policy_never_stops_it(self, emulator: Emulator) -> None:
         make(emulator)
@@ -397,6 +490,80 @@ class TestContents:
         assert stored == []
 
     @pytest.mark.parametrize(
+        ("policy", "password", "message"),
+        [
+            ({"minLength": 8}, "short", "Length of password cannot be less than 8."),
+            ({"complexity": "COMPLEXITY_DEFAULT"}, "no-digit-Here", "password should contain at least one lowercase"),
+            ({"disallowUsernameSubstring": True}, "iMLFLOWi", "password should not contain the username."),
+        ],
+    )
+    def test_a_password_that_the_policy_does_not_allow_is_refused(
+        self, emulator: Emulator, policy: Json, password: str, message: str
+    ) -> None:
+        whole = {"passwordValidationPolicy": policy | {"enablePasswordPolicy": True}}
+        make(emulator, whole, rootPassword="Long-Enough-1")
+        good, bad = {"name": "mlflow", "password": "Other-Enough-1"}, {"name": "mlflow", "password": password}
+        refused = emulator.call("POST", DB + "/users", bad)
+        assert (refused.status, refused.message.startswith(f"Invalid request: INVALID_PASSWORD: {message}")) == (
+            400,
+            True,
+        )
+        done(emulator, emulator.ok("POST", DB + "/users", good))
+        assert emulator.call("PUT", DB + "/users?name=mlflow", bad).message == refused.message
+        assert emulator.databases.users[PATH]["mlflow"] == "Other-Enough-1"
+
+    @pytest.mark.parametrize(
+        ("user", "message"),
+        [
+            ({"password": SECRET}, "For IAM users, password or hostname should not be specified."),
+            ({"host": "%"}, "For IAM users, password or hostname should not be specified."),
+            (
+                {"name": "sa@test-project.iam.gserviceaccount.com"},
+                'Cloud IAM service account should be created without ".gserviceaccount.com" suffix.',
+            ),
+            ({"name": "SA@test-project.iam"}, "must be lowercase"),
+        ],
+    )
+    def test_a_user_of_iam_that_cannot_be_is_refused(self, emulator: Emulator, user: Json, message: str) -> None:
+        make(emulator, {"databaseFlags": [{"name": "cloudsql.iam_authentication", "value": "on"}]})
+        account = {"name": "sa@test-project.iam", "type": "CLOUD_IAM_SERVICE_ACCOUNT"}
+        answer = emulator.call("POST", DB + "/users", account | user)
+        assert (answer.status, message in answer.message) == (400, True)
+        done(emulator, emulator.ok("POST", DB + "/users", account))
+        assert emulator.databases.users[PATH][account["name"]] is None
+
+    def test_a_user_of_iam_needs_the_flag(self, emulator: Emulator) -> None:
+        make(emulator)
+        answer = emulator.call("POST", DB + "/users", {"name": "jane@example.com", "type": "CLOUD_IAM_USER"})
+        assert (answer.status, "cloudsql.iam_authentication" in answer.message) == (400, True)
+
+    def test_roles_are_added_by_the_query_and_revoked_if_it_says_so(self, emulator: Emulator) -> None:
+        make(emulator)
+        done(emulator, emulator.ok("POST", DB + "/users", {"name": "mlflow", "password": SECRET}))
+        known = [["cloudsqlsuperuser"]]
+        for query in ("&databaseRoles=pg_monitor", "&databaseRoles=postgres&revokeExistingRoles=true", ""):
+            sent = {"name": "mlflow", "databaseRoles": ["ignored"]}
+            done(emulator, emulator.ok("PUT", DB + "/users?name=mlflow" + query, sent))
+            known.append(emulator.ok("GET", DB + "/users/mlflow")["databaseRoles"])
+        assert known == [["cloudsqlsuperuser"], ["cloudsqlsuperuser", "pg_monitor"], ["postgres"], ["postgres"]]
+        assert emulator.databases.roles[PATH]["mlflow"] == ("postgres",)
+        assert emulator.databases.users[PATH]["mlflow"] == SECRET
+        refused = emulator.call("PUT", DB + "/users?name=mlflow&databaseRoles=nobody", {"name": "mlflow"})
+        assert (refused.status, 'role "nobody" does not exist' in refused.message) == (400, True)
+
+    def test_a_policy_of_a_user_tells_when_the_password_expires(self, emulator: Emulator) -> None:
+        make(emulator)
+        policy = {"passwordExpirationDuration": "86400s", "allowedFailedAttempts": 3}
+        created = {"name": "mlflow", "password": SECRET, "passwordPolicy": policy}
+        done(emulator, emulator.ok("POST", DB + "/users", created))
+        told = emulator.ok("GET", DB + "/users/mlflow")["passwordPolicy"]
+        assert {key: told[key] for key in policy} == policy
+        assert told["status"]["passwordExpirationTime"].endswith("Z")
+        done(emulator, emulator.ok("PUT", DB + "/users?name=mlflow", {"passwordPolicy": {"allowedFailedAttempts": 5}}))
+        told = emulator.ok("GET", DB + "/users/mlflow")["passwordPolicy"]
+        assert told == {"allowedFailedAttempts": 5, "status": {"locked": False}}
+
+    @pytest.mark.parametrize(
         ("verb", "url"),
         [("GET", "/users/x"), ("PUT", "/users?name=x"), ("DELETE", "/users?name=x"), ("DELETE", "/databases/x")],
     )
@@ -428,7 +595,7 @@ class TestContents:
         make(emulator)
         refusals = []
 
-        def meanwhile(path: str, name: str, password: str | None) -> None:
+        def meanwhile(*_arguments: object) -> None:
             refusals.append(emulator.call("POST", DB + "/databases", {"name": "x"}).reason)
 
         monkeypatch.setattr(emulator.databases, "set_user", meanwhile)
@@ -436,6 +603,38 @@ class TestContents:
         thread.start()
         thread.join(10)
         assert refusals == ["operationInProgress"]
+
+
+class TestBackups:
+    @pytest.mark.parametrize("root", ["v1/", "sql/v1beta4/"])
+    def test_a_final_backup_is_listed_told_and_deleted(self, emulator: Emulator, root: str) -> None:
+        make(emulator, {"backupConfiguration": {"enabled": True, "location": "eu"}})
+        make(emulator, name="other")
+        for name in ("db", "other"):
+            query = "?enableFinalBackup=true&finalBackupTtlDays=7&finalBackupDescription=the%20end"
+            done(emulator, emulator.ok("DELETE", f"{INSTANCES}/{name}{query}"))
+        url = f"{ROOT}{root}projects/test-project/backups"
+        assert len(emulator.ok("GET", url)["backups"]) == 2
+        (backup,) = emulator.ok("GET", url + "?filter=type:FINAL%20AND%20instance:db")["backups"]
+        assert (backup["location"], backup["description"], backup["state"]) == ("eu", "the end", "SUCCESSFUL")
+        assert backup["databaseVersion"] == "POSTGRES_15"
+        assert emulator.ok("GET", backup["selfLink"]) == backup
+        done(emulator, emulator.ok("DELETE", backup["selfLink"]))
+        assert emulator.call("GET", backup["selfLink"]).status == 404
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "finalBackupTtlDays=7",
+            "enableFinalBackup=true&finalBackupTtlDays=366",
+            "enableFinalBackup=true&finalBackupTtlDays=7&finalBackupExpiryTime=2100-01-01T00:00:00Z",
+            "enableFinalBackup=true&finalBackupExpiryTime=2020-01-01T00:00:00Z",
+        ],
+    )
+    def test_a_final_backup_that_cannot_be_keeps_the_instance(self, emulator: Emulator, query: str) -> None:
+        make(emulator)
+        assert emulator.call("DELETE", f"{DB}?{query}").status == 400
+        assert emulator.ok("GET", DB)["state"] == "RUNNABLE"
 
 
 class TestOffers:

@@ -15,7 +15,7 @@ import google_crc32c
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from gcp_emulator import accounts
+from gcp_emulator import accounts, policies
 from gcp_emulator.front import Front
 from gcp_emulator.services.storage import Storage, common, objects, uploads
 
@@ -29,10 +29,26 @@ PROJECT = "test-project"
 BUCKET = "a-bucket"
 KIB = 1024
 QUANTUM = 256 * KIB
+DELETE: dict[str, t.Any] = {"type": "Delete"}
+COLDER: dict[str, t.Any] = {"type": "SetStorageClass", "storageClass": "coldline"}
+KEY = "projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k"
 
 
 def make_bucket(emulator: Emulator, name: str = BUCKET, **settings: t.Any) -> dict[str, t.Any]:
     return emulator.ok("POST", f"{BUCKETS}?project={PROJECT}", {"name": name, **settings})
+
+
+def lifecycle(action: dict[str, t.Any], **condition: t.Any) -> dict[str, t.Any]:
+    return {"lifecycle": {"rule": [{"action": action, "condition": condition}]}}
+
+
+def placed(location: str, *regions: str) -> dict[str, t.Any]:
+    return {"location": location, "customPlacementConfig": {"dataLocations": list(regions)}}
+
+
+def folders(**more: t.Any) -> dict[str, t.Any]:
+    uniform = {"uniformBucketLevelAccess": {"enabled": True}}
+    return {"hierarchicalNamespace": {"enabled": True}, "iamConfiguration": uniform, **more}
 
 
 def put(emulator: Emulator, name: str, content: bytes = b"content", bucket: str = BUCKET, **more: t.Any) -> Answer:
@@ -109,8 +125,25 @@ def test_a_location_is_upper_case_and_has_a_type(emulator: Emulator, given: str,
         ({"name": "x" * 64}, 400, "Invalid bucket name"),
         ({"name": "example.com"}, 403, "domain name owned by another user"),
         ({"name": BUCKET, "storageClass": "FAST"}, 400, "FAST"),
-        ({"name": BUCKET, "softDeletePolicy": {"retentionDurationSeconds": "60"}}, 400, "soft delete retention"),
+        ({"name": BUCKET, "softDeletePolicy": {"retentionDurationSeconds": "60"}}, 400, "between 7 days and 90 days"),
         ({"name": BUCKET, "iamConfiguration": {"publicAccessPrevention": "never"}}, 400, "never"),
+        ({"name": BUCKET, "retentionPolicy": {"retentionPeriod": "0"}}, 400, "greater than 0 and less than 100 years"),
+        ({"name": BUCKET, "labels": {"App": "x"}}, 400, "Invalid user label: App with value x"),
+        ({"name": BUCKET, "labels": {f"l{n}": "" for n in range(65)}}, 400, "with 65 labels, maximum is 64"),
+        ({"name": BUCKET, "encryption": {"defaultKmsKeyName": "k"}}, 400, "Malformed Cloud KMS crypto key: k"),
+        ({"name": BUCKET, "encryption": {"defaultKmsKeyName": KEY}}, 400, "not in the location of the bucket"),
+        ({"name": BUCKET, "rpo": "ASYNC_TURBO"}, 400, "dual-region"),
+        ({"name": BUCKET, "autoclass": {"enabled": True}, "storageClass": "ARCHIVE"}, 400, "must be STANDARD"),
+        ({"name": BUCKET, "autoclass": {"enabled": True}, **lifecycle(COLDER, age=1)}, 400, "lifecycle rules"),
+        ({"name": BUCKET, "autoclass": {"enabled": True, "terminalStorageClass": "COLDLINE"}}, 400, "COLDLINE"),
+        ({"name": BUCKET, "cors": [{"method": ["FETCH"]}]}, 400, "FETCH"),
+        ({"name": BUCKET, "logging": {"logObjectPrefix": "x"}}, 400, "log bucket"),
+        ({"name": BUCKET, **placed("US", "US-EAST1")}, 400, "two different regions"),
+        ({"name": BUCKET, **placed("EU", "US-EAST1", "US-WEST1")}, 400, "not in the location EU"),
+        ({"name": BUCKET, "hierarchicalNamespace": {"enabled": True}}, 400, "must use uniform bucket-level access"),
+        ({"name": BUCKET, **folders(versioning={"enabled": True})}, 400, "Versioning is not supported"),
+        ({"name": BUCKET, **folders(retentionPolicy={"retentionPeriod": 60})}, 400, "Retention policy is not"),
+        ({"name": BUCKET, "ipFilter": {"mode": "Enabled"}}, 501, "ipFilter"),
         ({"name": "taken"}, 409, "you already own it"),
     ],
 )
@@ -144,6 +177,15 @@ def test_a_name_is_taken_in_every_project(emulator: Emulator) -> None:
         ({"labels": {"a": "1", "b": "2"}}, {"labels": {"b": None, "c": "3"}}, "labels", {"a": "1", "c": "3"}),
         ({"labels": {"a": "1"}}, {"labels": {"a": None}}, "labels", None),
         ({"labels": {"a": "1"}}, {"labels": None}, "labels", None),
+        ({"labels": {"a": "1"}}, {"labels": {}}, "labels", None),
+        (lifecycle(DELETE, age=1), {"lifecycle": {}}, "lifecycle", lifecycle(DELETE, age=1)["lifecycle"]),
+        ({"cors": [{"origin": ["*"], "method": ["GET"]}]}, {"cors": []}, "cors", None),
+        ({"logging": {"logBucket": "logs"}}, {"logging": None}, "logging", None),
+        ({}, {"logging": {"logBucket": "logs"}}, "logging", {"logBucket": "logs", "logObjectPrefix": BUCKET}),
+        ({"website": {"mainPageSuffix": "i"}}, {"website": {"mainPageSuffix": None}}, "website", None),
+        ({}, {"objectRetention": {"mode": "Enabled"}}, "objectRetention", None),
+        ({}, {"hierarchicalNamespace": {"enabled": True}}, "hierarchicalNamespace", None),
+        ({"location": "EUR4", "rpo": "ASYNC_TURBO"}, {"rpo": None}, "rpo", "DEFAULT"),
         ({}, {"versioning": {"enabled": True}}, "versioning", {"enabled": True}),
         ({}, {"storageClass": "NEARLINE"}, "storageClass", "NEARLINE"),
         (
@@ -267,10 +309,19 @@ def test_a_policy_is_read_changed_and_written_back(emulator: Emulator, bucket: d
 
 
 def test_an_etag_of_a_policy_counts_in_either_alphabet(emulator: Emulator, bucket: dict[str, t.Any]) -> None:
-    policy = emulator.cloud.store.get("policies", f"b/{BUCKET}")
-    assert policy is not None
-    emulator.cloud.store.put("policies", f"b/{BUCKET}", policy | {"etag": "+/+/"})
-    emulator.ok("PUT", f"{BUCKETS}/{BUCKET}/iam", policy | {"etag": "-_-_"})
+    stored = emulator.cloud.store.get("buckets", BUCKET)
+    assert stored is not None
+    emulator.cloud.store.put("buckets", BUCKET, stored | {"etag": "+/+/"})
+    emulator.ok("PUT", f"{BUCKETS}/{BUCKET}/iam", policy_of(emulator) | {"etag": "-_-_"})
+
+
+def test_the_etag_of_a_policy_is_that_of_the_bucket(emulator: Emulator, bucket: dict[str, t.Any]) -> None:
+    first = policy_of(emulator)
+    assert first["etag"] == bucket["etag"]
+    emulator.ok("PUT", f"{BUCKETS}/{BUCKET}/iam", first)
+    assert emulator.ok("GET", f"{BUCKETS}/{BUCKET}")["metageneration"] == "2"
+    emulator.ok("PATCH", f"{BUCKETS}/{BUCKET}", {"labels": {"a": "1"}})
+    assert policy_of(emulator)["etag"] == emulator.ok("GET", f"{BUCKETS}/{BUCKET}")["etag"] != first["etag"]
 
 
 @pytest.mark.parametrize(
@@ -302,8 +353,8 @@ def test_a_condition_needs_uniform_access(emulator: Emulator) -> None:
         "condition": {"title": "t", "expression": "true"},
     }
     answer = emulator.call("PUT", f"{BUCKETS}/{BUCKET}/iam", {"version": 3, "bindings": [binding]})
-    assert answer.status == 400
-    assert "niform bucket-level access" in answer.message
+    assert (answer.status, answer.reason) == (412, "conditionNotMet")
+    assert "enable uniform bucket-level access" in answer.message
 
 
 def test_a_condition_on_the_name_decides(emulator: Emulator, bucket: dict[str, t.Any]) -> None:
@@ -920,18 +971,206 @@ def test_a_retention_policy_protects_an_object_until_its_time(
     emulator.ok("DELETE", item("x"))
 
 
+def test_a_locked_policy_only_grows(emulator: Emulator, bucket: dict[str, t.Any]) -> None:
+    url = f"{BUCKETS}/{BUCKET}"
+
+    def lock(metageneration: int) -> Answer:
+        return emulator.call("POST", f"{url}/lockRetentionPolicy?ifMetagenerationMatch={metageneration}")
+
+    assert "does not have an unlocked retention policy" in lock(1).message
+    first = emulator.ok("PATCH", url, {"retentionPolicy": {"retentionPeriod": "60", "isLocked": True}})
+    assert "isLocked" not in first["retentionPolicy"], "a patch cannot lock"
+    assert emulator.call("POST", f"{url}/lockRetentionPolicy").status == 400, "the metageneration is required"
+    assert (lock(1).status, lock(1).reason) == (412, "conditionNotMet")
+    locked = lock(2).json()
+    assert (locked["retentionPolicy"]["isLocked"], locked["metageneration"]) == (True, "3")
+    again = lock(3)
+    assert (again.status, again.message) == (400, f"Bucket '{BUCKET}' does not have an unlocked retention policy.")
+    grown = emulator.ok("PATCH", url, {"retentionPolicy": {"retentionPeriod": "90"}})["retentionPolicy"]
+    assert grown == {**first["retentionPolicy"], "retentionPeriod": "90", "isLocked": True}
+    shorter = emulator.call("PATCH", url, {"retentionPolicy": {"retentionPeriod": "60"}})
+    assert (shorter.status, shorter.reason) == (403, "forbidden")
+    for verb, body in (("PATCH", {"retentionPolicy": None}), ("PUT", {"labels": {"a": "1"}})):
+        removed = emulator.call(verb, url, body)
+        assert (removed.status, removed.reason) == (403, "retentionPolicyNotMet")
+    assert emulator.ok("PATCH", url, {"retentionPolicy": {}})["retentionPolicy"] == grown
+
+
+def test_an_object_brings_its_folders(emulator: Emulator) -> None:
+    make_bucket(emulator, **folders())
+    put(emulator, "a/b/x")
+    url = f"{BUCKETS}/{BUCKET}/folders"
+    first = emulator.ok("GET", f"{url}?pageSize=1")
+    assert names(first) == ["a/"]
+    assert names(emulator.ok("GET", f"{url}?pageToken={first['nextPageToken']}")) == ["a/b/"]
+    assert names(emulator.ok("GET", f"{url}?prefix=a/b")) == ["a/b/"]
+    for name in ("a%2F", "a%2Fb%2F"):
+        refused = emulator.call("DELETE", f"{url}/{name}")
+        assert (refused.status, refused.message) == (409, "The folder you tried to delete is not empty.")
+    emulator.ok("DELETE", item("a/b/x"))
+    assert emulator.call("DELETE", f"{BUCKETS}/{BUCKET}").status == 409, "it has folders"
+    assert emulator.call("DELETE", f"{url}/a%2Fb%2F?ifMetagenerationMatch=7").status == 412
+    emulator.ok("DELETE", f"{url}/a%2Fb%2F")
+    emulator.ok("DELETE", f"{url}/a%2F")
+    assert emulator.call("GET", f"{url}/a%2F").status == 404
+    emulator.ok("DELETE", f"{BUCKETS}/{BUCKET}")
+
+
 @pytest.mark.parametrize(
-    "setting",
+    ("body", "query", "status", "words"),
     [
-        {"encryption": {"defaultKmsKeyName": "k"}},
-        {"autoclass": {"enabled": True}},
-        {"billing": {"requesterPays": True}},
+        ({"name": "new"}, "", 200, ""),
+        ({"name": "a/b/"}, "", 200, ""),
+        ({"name": "x/y/z/"}, "?recursive=true", 200, ""),
+        ({"name": "x/y/"}, "", 409, "The parent folder does not exist"),
+        ({"name": "a/"}, "", 409, "already exists"),
+        ({"name": "a//b"}, "", 400, "not valid"),
+        ({}, "", 400, "not valid"),
     ],
 )
-def test_a_setting_that_would_have_no_effect_is_refused(
-    emulator: Emulator, bucket: dict[str, t.Any], setting: dict[str, t.Any]
+def test_a_folder_is_made_in_its_parent(
+    emulator: Emulator, body: dict[str, t.Any], query: str, status: int, words: str
 ) -> None:
-    assert emulator.call("PATCH", f"{BUCKETS}/{BUCKET}", setting).status == 501
+    make_bucket(emulator, **folders())
+    url = f"{BUCKETS}/{BUCKET}/folders"
+    emulator.ok("POST", url, {"name": "a/"})
+    answer = emulator.call("POST", url + query, body)
+    assert answer.status == status
+    if words:
+        assert words in answer.message
+    else:
+        made = answer.json()["name"]
+        assert made.endswith("/")
+        assert emulator.ok("GET", f"{url}/{quote(made, safe='')}") == answer.json()
+
+
+def test_a_flat_bucket_has_no_folders(emulator: Emulator, bucket: dict[str, t.Any]) -> None:
+    put(emulator, "a/x")
+    for verb, body in (("GET", None), ("POST", {"name": "a/"})):
+        refused = emulator.call(verb, f"{BUCKETS}/{BUCKET}/folders", body)
+        assert (refused.status, "does not support hierarchical namespace" in refused.message) == (409, True)
+
+
+def test_an_upload_may_ask_for_a_part_of_the_answer(emulator: Emulator, bucket: dict[str, t.Any]) -> None:
+    assert put(emulator, "x", query={"fields": "name,size"}).json() == {"name": "x", "size": "7"}
+
+
+def test_an_object_tells_how_long_it_must_be_kept(emulator: Emulator, bucket: dict[str, t.Any]) -> None:
+    emulator.ok("PATCH", f"{BUCKETS}/{BUCKET}", {"retentionPolicy": {"retentionPeriod": "3600"}})
+    made = put(emulator, "x").json()
+    end = common.parse_stamp(made["timeCreated"]) + datetime.timedelta(hours=1)
+    assert made["retentionExpirationTime"] == common.stamp(end)
+    held = emulator.ok("PATCH", item("x"), {"eventBasedHold": True})
+    assert "retentionExpirationTime" not in held, "its time begins when the hold is released"
+    released = emulator.ok("PATCH", item("x"), {"eventBasedHold": False})
+    assert released["retentionExpirationTime"] > made["retentionExpirationTime"]
+    (listed,) = emulator.ok("GET", f"{BUCKETS}/{BUCKET}/o")["items"]
+    assert listed == released
+    emulator.ok("PATCH", f"{BUCKETS}/{BUCKET}", {"retentionPolicy": None})
+    assert "retentionExpirationTime" not in emulator.ok("GET", item("x"))
+
+
+def test_new_objects_are_held_if_the_bucket_says_so(emulator: Emulator, bucket: dict[str, t.Any]) -> None:
+    emulator.ok("PATCH", f"{BUCKETS}/{BUCKET}", {"defaultEventBasedHold": True})
+    assert put(emulator, "x").json()["eventBasedHold"] is True
+    assert emulator.call("DELETE", item("x")).status == 403
+
+
+def test_new_objects_tell_the_key_that_encrypts_them(emulator: Emulator) -> None:
+    make_bucket(emulator, location="europe-west1", encryption={"defaultKmsKeyName": KEY})
+    assert put(emulator, "x").json()["kmsKeyName"] == f"{KEY}/cryptoKeyVersions/1"
+    emulator.ok("PATCH", f"{BUCKETS}/{BUCKET}", {"encryption": {"defaultKmsKeyName": None}})
+    assert "kmsKeyName" not in put(emulator, "y").json()
+
+
+def test_autoclass_tells_when_it_was_switched(emulator: Emulator) -> None:
+    make_bucket(emulator)
+    url = f"{BUCKETS}/{BUCKET}"
+    first = emulator.ok("PATCH", url, {"autoclass": {"enabled": True}})["autoclass"]
+    assert first["terminalStorageClass"] == "NEARLINE"
+    second = emulator.ok("PATCH", url, {"autoclass": {"terminalStorageClass": "ARCHIVE"}})["autoclass"]
+    assert (second["enabled"], second["toggleTime"]) == (True, first["toggleTime"])
+    off = emulator.ok("PATCH", url, {"autoclass": {"enabled": False}})["autoclass"]
+    assert (off["enabled"], "terminalStorageClass" in off) == (False, False)
+
+
+def test_who_uses_a_bucket_whose_requesters_pay_names_a_project(emulator: Emulator, bucket: dict[str, t.Any]) -> None:
+    put(emulator, "x")
+    emulator.ok("PATCH", f"{BUCKETS}/{BUCKET}", {"billing": {"requesterPays": True}})
+    worker = put_role(emulator, "roles/storage.admin")
+    payer = put_role(emulator, "roles/storage.admin", "payer")
+    consumer = "roles/serviceusage.serviceUsageConsumer"
+    policies.grant(emulator.cloud.store, f"projects/{PROJECT}", consumer, f"serviceAccount:{payer}")
+    for url in (f"{BUCKETS}/{BUCKET}", item("x"), f"{HOST}/{BUCKET}/x", item("x", suffix="?alt=media")):
+        assert emulator.call("GET", url).status == 200, "the owner of the bucket's project pays for it"
+        refused = emulator.call("GET", url, principal=worker)
+        assert refused.status == 400
+        assert b"Bucket is a requester pays bucket but no user project provided." in refused.content
+        named = f"{url}{'&' if '?' in url else '?'}userProject={PROJECT}"
+        assert emulator.call("GET", named, principal=worker).status == 403, "it may not charge the project"
+        assert emulator.call("GET", named, principal=payer).status == 200
+    parts = f"--b\r\nContent-ID: <0>\r\n\r\nGET /storage/v1/b/{BUCKET}/o/x HTTP/1.1\r\n\r\n\r\n--b--"
+    headers = {"content-type": "multipart/mixed; boundary=b"}
+    batch = emulator.call("POST", f"{HOST}/batch/storage/v1", parts.encode(), headers=headers, principal=worker)
+    assert b"HTTP/1.1 400" in batch.content
+
+
+@pytest.mark.parametrize(
+    ("verb", "url", "body"),
+    [
+        ("POST", f"{BUCKETS}?project={PROJECT}&enableObjectRetention=true", {"name": "other"}),
+        ("GET", f"{BUCKETS}/{BUCKET}?softDeleted=true&generation=1", None),
+        ("GET", f"{BUCKETS}?project={PROJECT}&softDeleted=true", None),
+        ("GET", f"{BUCKETS}/{BUCKET}/o?filter=contexts.a%3D1", None),
+        ("PATCH", f"{BUCKETS}/{BUCKET}", {"ipFilter": {"mode": "Enabled"}}),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(
+    emulator: Emulator, bucket: dict[str, t.Any], verb: str, url: str, body: dict[str, t.Any] | None
+) -> None:
+    assert emulator.call(verb, url, body).status == 501
+
+
+@pytest.mark.parametrize(
+    ("action", "condition", "words"),
+    [
+        (DELETE, {}, "must have a condition"),
+        (DELETE, {"matchesPrefix": []}, "must have a condition"),
+        (DELETE, {"age": -1}, "greater than or equal to 0, but was -1"),
+        (DELETE, {"createdBefore": "2026-02-30"}, 'Invalid format: "2026-02-30"'),
+        (DELETE, {"matchesPrefix": [""]}, "empty or longer than 1024"),
+        (DELETE, {"matchesSuffix": ["x"] * 1001}, "more than 1000"),
+        (DELETE, {"matchesStorageClass": ["COLD"]}, 'Invalid storage class "COLD"'),
+        (DELETE, {"matchesPattern": "x"}, "MatchesPattern is not available for this project"),
+        (DELETE, {"sizeAboveBytes": str(1 << 60)}, "5 TiB"),
+        ({"type": "Delete", "storageClass": "NEARLINE"}, {"age": 1}, "only be specified for SET_STORAGE_CLASS"),
+        ({"type": "SetStorageClass"}, {"age": 1}, "must specify the destination storage class"),
+        ({"type": "SetStorageClass", "storageClass": "COLD"}, {"age": 1}, "Unknown storage class 'COLD'"),
+        ({"type": "Archive"}, {"age": 1}, "Archive is not a valid value"),
+        ({"type": "AbortIncompleteMultipartUpload"}, {"age": 1, "isLive": True}, "the only ones allowed"),
+    ],
+)
+def test_a_lifecycle_rule_that_cannot_be_is_refused(
+    emulator: Emulator, action: dict[str, t.Any], condition: dict[str, t.Any], words: str
+) -> None:
+    make_bucket(emulator)
+    answer = emulator.call("PATCH", f"{BUCKETS}/{BUCKET}", lifecycle(action, **condition))
+    assert (answer.status, answer.reason) == (400, "invalid")
+    assert words in answer.message
+
+
+def test_a_lifecycle_rule_is_told_as_google_keeps_it(emulator: Emulator) -> None:
+    made = make_bucket(emulator, **lifecycle(COLDER, age=1, sizeAboveBytes="7", matchesStorageClass=["standard"]))
+    (rule,) = made["lifecycle"]["rule"]
+    assert rule == {
+        "action": {"type": "SetStorageClass", "storageClass": "COLDLINE"},
+        "condition": {"age": 1, "sizeAboveBytes": "7", "matchesStorageClass": ["STANDARD"]},
+    }
+
+
+def test_an_empty_patch_changes_nothing(emulator: Emulator) -> None:
+    made = make_bucket(emulator)
+    assert emulator.ok("PATCH", f"{BUCKETS}/{BUCKET}", {}) == made
 
 
 # -- the XML API -------------------------------------------------------------------------------------------------
