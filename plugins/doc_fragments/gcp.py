@@ -85,6 +85,11 @@ attributes:
 notes:
   - An option that is not given is not managed, and keeps the value that it has in Google Cloud.
     A list or a map that is given is the whole list or map, and V([]) or V({}) empties it.
+  - A task that fails answers C(msg), with Google's own words and what to do, and if Google told them C(status) (of
+    HTTP), C(reason) (such as V(SERVICE_DISABLED)) and C(request_id), under which Google's support finds the request.
+    Of an operation that failed, the latter is its name.
+  - Two runs at once on the same resource end in the state of one of them. A run that somebody else comes between again
+    and again fails, and says so.
   - Where Google Cloud is reached through a proxy, set E(HTTPS_PROXY), and E(REQUESTS_CA_BUNDLE) if the proxy has a
     CA of its own.
 """

@@ -17,17 +17,21 @@ options:
   member:
     description:
       - Who gets the role, such as V(serviceAccount:mlflow@my-project.iam.gserviceaccount.com),
-        V(user:jane@example.com) or V(group:team@example.com).
+        V(user:jane@example.com), V(group:team@example.com), V(domain:example.com) or V(allUsers).
+      - A name without its type in front is an error. Upper and lower case of addresses and domains are the same.
+      - An account that was deleted, such as V(deleted:user:jane@example.com?uid=123456789012345678901), is another
+        member than one that was made later under the same name. It can be taken out.
     type: str
     required: true
   condition:
     description:
       - When the role counts. A grant with a condition and one without are two different grants, and so are two with
         different conditions.
+      - Basic roles, such as V(roles/viewer), take none.
     type: dict
     suboptions:
       title:
-        description: What the condition is called.
+        description: What the condition is called, at most 100 characters.
         type: str
         required: true
       expression:
@@ -39,6 +43,6 @@ options:
         type: str
 notes:
   - The policy is read, changed in this one place and written back with its etag, and the change is planned again when
-    somebody else was faster. Bindings of others, and conditions, stay as they are.
+    somebody else was faster. Grants of others, conditions, and whatever else the policy holds stay as they are.
   - A service account that was just created is unknown to IAM for some seconds. The module waits for it.
 """

@@ -16,7 +16,7 @@ options:
     default: present
   timeout:
     description:
-      - Seconds that the whole module may take, with all repetitions and all waiting.
+      - Seconds that the whole module may take, with all repetitions and all waiting, at least V(1).
       - Google Cloud goes on with what was begun when they are over, and the next run waits for it.
     type: int
     default: 1200

@@ -37,7 +37,10 @@ options:
     type: str
     choices: [PREMIUM, STANDARD]
   purpose:
-    description: What an internal address is for.
+    description:
+      - What an internal address is for. V(GCE_ENDPOINT), for machines and load balancers, if it is not given.
+      - V(VPC_PEERING) and V(PRIVATE_SERVICE_CONNECT) are for addresses of no region
+        (M(mlops.mlflow.gcp_compute_global_address)); Google Cloud refuses them in a region.
     type: str
     choices: [GCE_ENDPOINT, SHARED_LOADBALANCER_VIP, VPC_PEERING, IPSEC_INTERCONNECT, PRIVATE_SERVICE_CONNECT]
   subnetwork:
@@ -45,6 +48,21 @@ options:
       - The subnetwork of an internal address, as name, partial path, URL, or a dictionary that has C(selfLink) or
         C(name).
     type: raw
+  network:
+    description:
+      - The network of a range for V(IPSEC_INTERCONNECT), as name, partial path, URL, or a dictionary that has
+        C(selfLink) or C(name).
+    type: raw
+    version_added: 0.2.0
+  prefix_length:
+    description: Length of the prefix of such a range, such as V(29).
+    type: int
+    version_added: 0.2.0
+  ip_version:
+    description: Version of the Internet Protocol. V(IPV4) if it is not given.
+    type: str
+    choices: [IPV4, IPV6]
+    version_added: 0.2.0
   description:
     description: What the address is for.
     type: str
@@ -99,9 +117,10 @@ resource:
     labels: {service: mlflow}
 """
 
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.compute import PROJECT, AddressResource
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.compute import NETWORK, PROJECT, AddressResource
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import ADDRESS, LABELS, RESOURCE_NAME, between
 
 PURPOSES = ["GCE_ENDPOINT", "SHARED_LOADBALANCER_VIP", "VPC_PEERING", "IPSEC_INTERCONNECT", "PRIVATE_SERVICE_CONNECT"]
 
@@ -110,16 +129,20 @@ class Address(AddressResource):
     """An address of a region."""
 
     collection = "compute/v1/projects/{project}/regions/{region}/addresses"
+    rules = {"required_if": [("purpose", "IPSEC_INTERCONNECT", ("prefix_length", "network"))]}
     fields = {
-        "name": Field(required=True),
+        "name": Field(required=True, must=RESOURCE_NAME),
         "region": Field(url_only=True, required=True),
-        "address": Field(immutable=True),
+        "address": Field(must=ADDRESS, immutable=True),
         "address_type": Field(choices=["INTERNAL", "EXTERNAL"], immutable=True, api_default="EXTERNAL"),
         "network_tier": Field(choices=["PREMIUM", "STANDARD"], immutable=True, api_default="PREMIUM"),
         "purpose": Field(choices=PURPOSES, immutable=True),
         "subnetwork": Field(refers=f"{PROJECT}/regions/{{region}}/subnetworks/{{value}}", immutable=True),
+        "network": Field(refers=NETWORK, immutable=True),
+        "prefix_length": Field(type="int", must=between(1, 128), immutable=True),
+        "ip_version": Field(choices=["IPV4", "IPV6"], immutable=True, api_default="IPV4"),
         "description": Field(immutable=True),
-        "labels": Field(type="dict"),
+        "labels": Field(type="dict", must=LABELS),
     }
 
 

@@ -40,10 +40,10 @@ options:
   allowed:
     description:
       - What is let through.
-      - A rule has either O(allowed) or O(denied).
+      - A rule has either O(allowed) or O(denied), and one cannot become the other.
     type: list
     elements: dict
-    suboptions:
+    suboptions: &traffic
       ip_protocol:
         description: V(tcp), V(udp), V(icmp), V(esp), V(ah), V(sctp), V(ipip), V(all), or a protocol's number.
         type: str
@@ -55,21 +55,13 @@ options:
   denied:
     description:
       - What is stopped.
-      - A rule has either O(allowed) or O(denied).
+      - A rule has either O(allowed) or O(denied), and one cannot become the other.
     type: list
     elements: dict
-    suboptions:
-      ip_protocol:
-        description: V(tcp), V(udp), V(icmp), V(esp), V(ah), V(sctp), V(ipip), V(all), or a protocol's number.
-        type: str
-        required: true
-      ports:
-        description: Ports or ranges of them, such as V(22) or V(8000-8080). If there are none, all are meant.
-        type: list
-        elements: str
+    suboptions: *traffic
   source_ranges:
     description:
-      - Address ranges that the traffic of an ingress rule comes from.
+      - Address ranges that the traffic comes from, of IPv4 or of IPv6.
       - Google Cloud opens a new ingress rule to V(0.0.0.0/0) if no source is given at all. Emptying this list where no
         other source remains is an error for that reason; say V(0.0.0.0/0) where it is meant.
     type: list
@@ -99,7 +91,10 @@ options:
     type: list
     elements: str
   destination_ranges:
-    description: Address ranges that the traffic goes to.
+    description:
+      - Address ranges that the traffic goes to, of IPv4 or of IPv6.
+      - Google Cloud takes V(0.0.0.0/0) for a new egress rule if this is not given. Emptying the list of one is an error
+        for that reason.
     type: list
     elements: str
   disabled:
@@ -109,9 +104,17 @@ options:
     description: What is logged about the rule.
     type: dict
     suboptions:
-      enable_logging:
+      enable:
         description: Whether its connections are logged.
         type: bool
+        aliases: [enable_logging]
+      metadata:
+        description:
+          - Whether an entry of the log has more than the bare connection, such as the machines and the rule.
+          - Only a rule that is logged has it. V(INCLUDE_ALL_METADATA) if it is not given.
+        type: str
+        choices: [INCLUDE_ALL_METADATA, EXCLUDE_ALL_METADATA]
+        version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -153,7 +156,8 @@ EXAMPLES = r"""
       - ip_protocol: all
     destination_ranges: [192.0.2.0/24]
     log_config:
-      enable_logging: true
+      enable: true
+      metadata: EXCLUDE_ALL_METADATA
 
 - name: Delete a rule
   mlops.mlflow.gcp_compute_firewall:
@@ -183,8 +187,33 @@ from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import Gcp
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, network_range
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import (
+    EMAIL,
+    NETWORK_RANGE,
+    RESOURCE_NAME,
+    between,
+    matching,
+)
 
-SOURCES = ("sourceRanges", "sourceTags", "sourceServiceAccounts")
+PROTOCOL = matching(
+    r"(?i:tcp|udp|icmp|esp|ah|sctp|ipip|all)|1?\d?\d|2[0-4]\d|25[0-5]",
+    "tcp, udp, icmp, esp, ah, sctp, ipip, all, or a number from 0 to 255",
+)
+PORTS = matching(r"\d{1,5}(-\d{1,5})?", "a port, or two with a hyphen between them")
+# What says whom a rule is about, as the API and as the options have it.
+SIDES = {
+    "INGRESS": (
+        ("sourceRanges", "sourceTags", "sourceServiceAccounts"),
+        "source_ranges, source_tags and source_service_accounts",
+    ),
+    "EGRESS": (("destinationRanges",), "destination_ranges"),
+}
+
+
+LOG_CONFIG = {
+    "enable": Field(type="bool", aliases=["enable_logging"]),
+    "metadata": Field(choices=["INCLUDE_ALL_METADATA", "EXCLUDE_ALL_METADATA"]),
+}
 
 
 def texts(**properties: object) -> Field:
@@ -192,58 +221,70 @@ def texts(**properties: object) -> Field:
     return Field(type="list", elements="str", **properties)  # type: ignore[arg-type]
 
 
-def rules() -> Field:
+def permissions() -> Field:
     """A list of protocols and ports."""
-    options = {"ip_protocol": Field("IPProtocol", required=True, canonical=str.lower), "ports": texts()}
-    return Field(type="list", elements="dict", options=options)
+    protocol = Field("IPProtocol", required=True, must=PROTOCOL, canonical=str.lower)
+    return Field(type="list", elements="dict", options={"ip_protocol": protocol, "ports": texts(must=PORTS)})
 
 
 class Firewall(ComputeResource):
     """A rule, which Google patches field by field."""
 
     collection = "compute/v1/projects/{project}/global/firewalls"
-    fields = {
-        "name": Field(required=True),
-        "network": Field(refers=NETWORK, immutable=True),
-        "description": Field(),
-        "direction": Field(choices=["INGRESS", "EGRESS"], immutable=True, api_default="INGRESS"),
-        "priority": Field(type="int", api_default=1000),
-        "allowed": rules(),
-        "denied": rules(),
-        "source_ranges": texts(canonical=network_range),
-        "source_tags": texts(),
-        "source_service_accounts": texts(),
-        "target_tags": texts(),
-        "target_service_accounts": texts(),
-        "destination_ranges": texts(canonical=network_range),
-        "disabled": Field(type="bool"),
-        "log_config": Field(type="dict", options={"enable_logging": Field("enable", type="bool")}),
-    }
-
-    def plan(self, current: Json | None) -> Plan:
-        plan = super().plan(current)
-        result = {**plan.current, **plan.changes}
-        asked = [name for name in SOURCES if name in plan.changes]
-        ingress = result.get("direction", "INGRESS") == "INGRESS"
-        if ingress and asked and not any(result.get(name) for name in SOURCES):
-            raise GcpError(
-                "source_ranges, source_tags and source_service_accounts would all be empty, which Google Cloud takes "
-                "for 0.0.0.0/0. Give a source, or say 0.0.0.0/0 in source_ranges if that is meant."
-            )
-        return plan
-
-
-def main() -> None:
-    run(
-        Firewall,
-        mutually_exclusive=[
+    rules = {
+        "mutually_exclusive": [
             ("allowed", "denied"),
             ("source_tags", "source_service_accounts"),
             ("source_tags", "target_service_accounts"),
             ("target_tags", "source_service_accounts"),
             ("target_tags", "target_service_accounts"),
         ],
-    )
+    }
+    fields = {
+        "name": Field(required=True, must=RESOURCE_NAME),
+        "network": Field(refers=NETWORK, immutable=True),
+        "description": Field(),
+        "direction": Field(choices=["INGRESS", "EGRESS"], immutable=True, api_default="INGRESS"),
+        "priority": Field(type="int", must=between(0, 65535), api_default=1000),
+        "allowed": permissions(),
+        "denied": permissions(),
+        "source_ranges": texts(must=NETWORK_RANGE, canonical=network_range),
+        "source_tags": texts(must=RESOURCE_NAME),
+        "source_service_accounts": texts(must=EMAIL),
+        "target_tags": texts(must=RESOURCE_NAME),
+        "target_service_accounts": texts(must=EMAIL),
+        "destination_ranges": texts(must=NETWORK_RANGE, canonical=network_range),
+        "disabled": Field(type="bool"),
+        "log_config": Field(type="dict", options=LOG_CONFIG),
+    }
+
+    @classmethod
+    def check(cls, params: Json) -> None:
+        super().check(params)
+        log = params["log_config"] or {}
+        if log.get("enable") is False and log.get("metadata"):
+            raise GcpError("log_config.metadata is for a rule that is logged: leave it out, or say enable: true.")
+
+    def plan(self, current: Json | None) -> Plan:
+        plan = super().plan(current)
+        for action, other in (("allowed", "denied"), ("denied", "allowed")):
+            if plan.changes.get(action) and plan.current.get(other):
+                raise GcpError(
+                    f"{action} cannot be set, because {self.title} has {other}: Google Cloud cannot change in place "
+                    "what a rule does. Delete it first (state: absent) and create it anew."
+                )
+        result = {**plan.current, **plan.changes}
+        side, options = SIDES[result.get("direction") or "INGRESS"]
+        if any(name in plan.changes for name in side) and not any(result.get(name) for name in side):
+            raise GcpError(
+                f"{options} would be empty, which Google Cloud takes for 0.0.0.0/0. Say whom the rule is about, or "
+                "0.0.0.0/0 if everybody is meant."
+            )
+        return plan
+
+
+def main() -> None:
+    run(Firewall)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,9 @@ options:
     type: str
     choices: [EXTERNAL, INTERNAL]
   purpose:
-    description: What an internal address or range is for; V(VPC_PEERING) is a range for Google's services.
+    description:
+      - What an internal address or range is for. V(VPC_PEERING) is a range for Google's services, and
+        V(PRIVATE_SERVICE_CONNECT) one address by which the machines of a network reach Google's APIs.
     type: str
     choices: [VPC_PEERING, PRIVATE_SERVICE_CONNECT]
   network:
@@ -92,27 +94,34 @@ resource:
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.compute import NETWORK, AddressResource
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import ADDRESS, LABELS, RESOURCE_NAME, between
 
 
 class GlobalAddress(AddressResource):
     """An address or a range that belongs to no region."""
 
     collection = "compute/v1/projects/{project}/global/addresses"
+    rules = {
+        "required_if": [
+            ("purpose", "VPC_PEERING", ("prefix_length", "network")),
+            ("purpose", "PRIVATE_SERVICE_CONNECT", ("network",)),
+        ]
+    }
     fields = {
-        "name": Field(required=True),
-        "address": Field(immutable=True),
-        "prefix_length": Field(type="int", immutable=True),
+        "name": Field(required=True, must=RESOURCE_NAME),
+        "address": Field(must=ADDRESS, immutable=True),
+        "prefix_length": Field(type="int", must=between(1, 128), immutable=True),
         "address_type": Field(choices=["EXTERNAL", "INTERNAL"], immutable=True, api_default="EXTERNAL"),
         "purpose": Field(choices=["VPC_PEERING", "PRIVATE_SERVICE_CONNECT"], immutable=True),
         "network": Field(refers=NETWORK, immutable=True),
         "ip_version": Field(choices=["IPV4", "IPV6"], immutable=True, api_default="IPV4"),
         "description": Field(immutable=True),
-        "labels": Field(type="dict"),
+        "labels": Field(type="dict", must=LABELS),
     }
 
 
 def main() -> None:
-    run(GlobalAddress, required_if=[("purpose", "VPC_PEERING", ("prefix_length", "network"))])
+    run(GlobalAddress)
 
 
 if __name__ == "__main__":

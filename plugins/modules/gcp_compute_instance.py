@@ -11,10 +11,11 @@ description:
   - Creates, changes, starts, stops and deletes a virtual machine.
   - Tags, labels, metadata, scheduling, external addresses, the size of disks and the protection from deletion are
     changed while the machine runs.
-  - Machine type, service account and shielded features are changed while it is stopped, for which
-    O(allow_stopping_for_update) must be V(true).
-  - The image and the name of a disk matter when the disk is made. A newer image changes nothing about a machine that is
-    there.
+  - Machine type, minimum CPU platform, service account, shielded features and provisioning model are changed while it
+    is stopped, for which O(allow_stopping_for_update) must be V(true).
+  - What cannot be changed is an error before anything is changed.
+  - A run asks for the machine, and once more for its disks only if the task names their type, image or labels, which
+    the machine does not tell.
 author:
   - The mlops.mlflow authors (@mlops-mlflow)
 extends_documentation_fragment:
@@ -36,9 +37,11 @@ options:
     type: raw
   disks:
     description:
-      - The disks, all of them. One of them is the boot disk.
-      - A disk that exists can be attached to a machine that exists, by its O(disks[].source). One that is no longer in
-        the list is detached.
+      - The disks, all of them. The first is the boot disk.
+      - A disk that is added to the list is attached to a machine that exists, and made first if it has no
+        O(disks[].source). One that is no longer in the list is detached, and stays.
+      - A disk is known again by O(disks[].boot), O(disks[].device_name), O(disks[].source) or
+        O(disks[].initialize_params.disk_name). One that has none of them is an error.
       - Required when the machine is made.
     type: list
     elements: dict
@@ -47,17 +50,18 @@ options:
         description: Whether the disk is deleted with the machine.
         type: bool
       boot:
-        description: Whether the machine boots from it.
+        description: Whether the machine boots from it. It cannot be changed later.
         type: bool
       device_name:
-        description: Name of the disk inside the machine.
+        description:
+          - Name of the disk inside the machine, where it is C(/dev/disk/by-id/google-NAME). It cannot be changed later.
         type: str
       mode:
-        description: Whether the machine may write to it. V(READ_WRITE) if it is not given.
+        description: Whether the machine may write to it. V(READ_WRITE) if it is not given. It cannot be changed later.
         type: str
         choices: [READ_WRITE, READ_ONLY]
       type:
-        description: Whether the disk outlives a stop. V(PERSISTENT) if it is not given.
+        description: Whether the disk outlives a stop. V(PERSISTENT) if it is not given. It cannot be changed later.
         type: str
         choices: [PERSISTENT, SCRATCH]
       initialize_params:
@@ -65,10 +69,15 @@ options:
         type: dict
         suboptions:
           disk_name:
-            description: Name of the disk. The boot disk has the machine's name if it is not given.
+            description:
+              - Name of the disk. If it is not given, the boot disk has the machine's name, and any other disk that name
+                and its device name, such as C(mlflow-data). It cannot be changed later.
+              - A disk of this name that exists, and that no machine has, is attached as it is to a machine that exists.
             type: str
           disk_size_gb:
-            description: Size in GB. A larger value later lets the disk grow, and a smaller one is an error.
+            description:
+              - Size in GB. A larger value later lets the disk grow, and a smaller one is an error. The file system
+                grows at the next start of the machine, if its image does that.
             type: int
           disk_type:
             description:
@@ -80,7 +89,14 @@ options:
               - The image that the disk is filled with. A path or URL of an image or of a family, or short
                 V(debian-cloud/debian-12), which is the newest image of the family C(debian-12) of the project
                 C(debian-cloud).
+              - It cannot be changed later. A family is no difference for a disk that was made from any of its images,
+                however old, nor is anything for a disk whose image is gone.
             type: str
+            aliases: [image, image_family]
+          labels:
+            description: Labels of the disk, all of them.
+            type: dict
+            version_added: 0.2.0
       source:
         description: A disk that exists, as name, partial path, URL, or a dictionary that has C(selfLink) or C(name).
         type: raw
@@ -102,6 +118,11 @@ options:
       network_ip:
         description: The internal address. Google Cloud chooses one if it is not given.
         type: str
+      nic_type:
+        description: Kind of the virtual network card. Google Cloud chooses one if it is not given.
+        type: str
+        choices: [VIRTIO_NET, GVNIC]
+        version_added: 0.2.0
       access_configs:
         description:
           - The external address, one at most. V([]) is none.
@@ -132,11 +153,14 @@ options:
         description: The tags, all of them.
         type: list
         elements: str
+        aliases: [tag_values]
   labels:
     description: Labels, all of them.
     type: dict
   metadata:
-    description: Metadata of the machine, all of it, such as C(ssh-keys) and C(startup-script).
+    description:
+      - Metadata of the machine, all of it, such as C(ssh-keys) and C(startup-script).
+      - A new startup script runs at the next start of the machine.
     type: dict
   service_accounts:
     description: The service account that programs on the machine act as, one at most. V([]) is none.
@@ -163,12 +187,23 @@ options:
         type: str
         choices: [MIGRATE, TERMINATE]
       preemptible:
-        description: Whether Google may take it away at any time, after a day at the latest. It cannot be changed later.
+        description:
+          - Whether Google may take it away at any time, after a day at the latest. V(SPOT) of
+            O(scheduling.provisioning_model) is the successor of this.
         type: bool
       provisioning_model:
-        description: Whether Google may take it away at any time (V(SPOT)). It cannot be changed later.
+        description:
+          - Whether Google may take it away at any time (V(SPOT)).
+          - With a change of it, or of O(scheduling.preemptible), come the defaults of the other model for what the task
+            does not say. One that can be taken away does not restart by itself, and ends when its host is maintained;
+            another restarts and moves.
         type: str
         choices: [STANDARD, SPOT]
+      instance_termination_action:
+        description: What becomes of a V(SPOT) machine that Google takes away. V(STOP) if it is not given.
+        type: str
+        choices: [STOP, DELETE]
+        version_added: 0.2.0
   shielded_instance_config:
     description: What protects its boot.
     type: dict
@@ -182,6 +217,39 @@ options:
       enable_integrity_monitoring:
         description: Whether its boot is compared with an earlier one.
         type: bool
+  min_cpu_platform:
+    description:
+      - The oldest processors that will do, such as V(Intel Ice Lake). The empty text is any.
+      - Not every machine type takes it; those of the family C(e2) do not.
+    type: str
+    version_added: 0.2.0
+  reservation_affinity:
+    description: Which reserved capacity the machine may use. It cannot be changed later.
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      consume_reservation_type:
+        description: Any that fits, none, or a certain one. V(ANY_RESERVATION) if it is not given.
+        type: str
+        choices: [ANY_RESERVATION, NO_RESERVATION, SPECIFIC_RESERVATION]
+      key:
+        description: Label that the reservation has; V(compute.googleapis.com/reservation-name) is its name.
+        type: str
+      values:
+        description: What the label may be, such as the names of reservations.
+        type: list
+        elements: str
+  can_ip_forward:
+    description: Whether the machine may send and receive packets that are neither from nor for it, as a router does.
+    type: bool
+    aliases: [ip_forward]
+    version_added: 0.2.0
+  hostname:
+    description:
+      - Its name to itself, in full, such as V(mlflow.example.com). It cannot be changed later.
+      - Google Cloud makes one of name, zone and project if it is not given.
+    type: str
+    version_added: 0.2.0
   deletion_protection:
     description:
       - Whether the machine is protected from deletion.
@@ -255,6 +323,33 @@ EXAMPLES = r"""
         initialize_params:
           disk_size_gb: 50
 
+- name: Add a disk for data, which stays when the machine goes
+  mlops.mlflow.gcp_compute_instance:
+    project: my-project
+    zone: europe-west1-b
+    name: mlflow
+    disks:
+      - boot: true
+      - device_name: data
+        auto_delete: false
+        initialize_params:
+          disk_name: mlflow-data
+          disk_size_gb: 100
+          disk_type: pd-balanced
+          labels:
+            service: mlflow
+
+- name: Let Google take the machine away when it needs the room, and keep its disks then
+  mlops.mlflow.gcp_compute_instance:
+    project: my-project
+    zone: europe-west1-b
+    name: training
+    scheduling:
+      provisioning_model: SPOT
+      instance_termination_action: STOP
+    allow_stopping_for_update: true
+    status: RUNNING
+
 - name: Take its external address away
   mlops.mlflow.gcp_compute_instance:
     project: my-project
@@ -296,6 +391,8 @@ resource:
     tags: {items: [mlflow], fingerprint: 6smc4R4d39I=}
 """
 
+import re
+
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.compute import NETWORK, PROJECT
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.instance import (
@@ -308,15 +405,30 @@ from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.instance import (
     scope,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import (
+    ADDRESS,
+    LABELS,
+    RESOURCE_NAME,
+    Rule,
+    at_least,
+    matching,
+)
 
 IN_ZONE = f"{PROJECT}/zones/{{zone}}"
 SUBNETWORK = f"{PROJECT}/regions/{{region}}/subnetworks/{{value}}"
 
+METADATA = Rule(
+    lambda value: all(re.fullmatch(r"[A-Za-z0-9_-]{1,128}", str(key)) for key in value),
+    "a map whose keys are 1 to 128 letters, digits, hyphens and underscores",
+)
+ACCOUNT = matching(r"default|[^@\s]+@[^@\s]+", "default, or the e-mail address of a service account")
+
 INITIALIZE_PARAMS = {
-    "disk_name": Field(),
-    "disk_size_gb": Field(type="int"),
-    "disk_type": Field(refers=f"{IN_ZONE}/diskTypes/{{value}}"),
-    "source_image": Field(encode=image),
+    "disk_name": Field(must=RESOURCE_NAME, computed=True),
+    "disk_size_gb": Field(type="int", must=at_least(1), computed=True),
+    "disk_type": Field(refers=f"{IN_ZONE}/diskTypes/{{value}}", computed=True),
+    "source_image": Field(encode=image, aliases=["image", "image_family"], computed=True),
+    "labels": Field(type="dict", must=LABELS, computed=True),
 }
 DISK = {
     "auto_delete": Field(type="bool", computed=True),
@@ -324,7 +436,7 @@ DISK = {
     "device_name": Field(computed=True),
     "mode": Field(choices=["READ_WRITE", "READ_ONLY"], computed=True, api_default="READ_WRITE"),
     "type": Field(choices=["PERSISTENT", "SCRATCH"], computed=True, api_default="PERSISTENT"),
-    "initialize_params": Field(type="dict", write_only=True, options=INITIALIZE_PARAMS),  # the disk knows them
+    "initialize_params": Field(type="dict", options=INITIALIZE_PARAMS, computed=True),  # the disk knows most of them
     "source": Field(refers=f"{IN_ZONE}/disks/{{value}}", computed=True),
 }
 ACCESS_CONFIG = {
@@ -336,23 +448,32 @@ ACCESS_CONFIG = {
 NETWORK_INTERFACE = {
     "network": Field(refers=NETWORK, computed=True),
     "subnetwork": Field(refers=SUBNETWORK, computed=True),
-    "network_ip": Field("networkIP", computed=True),
+    "network_ip": Field("networkIP", must=ADDRESS, computed=True),
+    "nic_type": Field(choices=["VIRTIO_NET", "GVNIC"], computed=True),
     "access_configs": Field(type="list", elements="dict", options=ACCESS_CONFIG, computed=True),
 }
+TAGS = Field(type="list", elements="str", must=RESOURCE_NAME, aliases=["tag_values"])
 SERVICE_ACCOUNT = {
-    "email": Field(required=True, canonical=account),
+    "email": Field(required=True, must=ACCOUNT, canonical=account),
     "scopes": Field(type="list", elements="str", encode=scope),
 }
 SCHEDULING = {
     "automatic_restart": Field(type="bool"),
     "on_host_maintenance": Field(choices=["MIGRATE", "TERMINATE"]),
-    "preemptible": Field(type="bool", immutable=True),
-    "provisioning_model": Field(choices=["STANDARD", "SPOT"], immutable=True, api_default="STANDARD"),
+    "preemptible": Field(type="bool"),
+    "provisioning_model": Field(choices=["STANDARD", "SPOT"], api_default="STANDARD"),
+    "instance_termination_action": Field(choices=["STOP", "DELETE"]),
 }
 SHIELDED = {
     "enable_secure_boot": Field(type="bool"),
     "enable_vtpm": Field(type="bool"),
     "enable_integrity_monitoring": Field(type="bool"),
+}
+RESERVATIONS = ["ANY_RESERVATION", "NO_RESERVATION", "SPECIFIC_RESERVATION"]
+RESERVATION_AFFINITY = {
+    "consume_reservation_type": Field(choices=RESERVATIONS, immutable=True, api_default="ANY_RESERVATION"),
+    "key": Field(immutable=True),
+    "values": Field(type="list", elements="str", immutable=True),
 }
 
 
@@ -360,17 +481,21 @@ class Instance(InstanceResource):
     """What the options are; how each is changed is in the base."""
 
     fields = {
-        "name": Field(required=True),
+        "name": Field(required=True, must=RESOURCE_NAME),
         "zone": Field(url_only=True, required=True),
         "machine_type": Field(refers=f"{IN_ZONE}/machineTypes/{{value}}"),
         "disks": Field(type="list", elements="dict", options=DISK),
         "network_interfaces": Field(type="list", elements="dict", options=NETWORK_INTERFACE, ordered=True),
-        "tags": Field(type="dict", options={"items": Field(type="list", elements="str")}),
-        "labels": Field(type="dict"),
-        "metadata": Field(type="dict", encode=metadata_items, canonical=metadata_values),
+        "tags": Field(type="dict", options={"items": TAGS}),
+        "labels": Field(type="dict", must=LABELS),
+        "metadata": Field(type="dict", must=METADATA, encode=metadata_items, canonical=metadata_values),
         "service_accounts": Field(type="list", elements="dict", options=SERVICE_ACCOUNT),
         "scheduling": Field(type="dict", options=SCHEDULING),
         "shielded_instance_config": Field(type="dict", options=SHIELDED),
+        "min_cpu_platform": Field(),
+        "reservation_affinity": Field(type="dict", options=RESERVATION_AFFINITY),
+        "can_ip_forward": Field(type="bool", aliases=["ip_forward"]),
+        "hostname": Field(immutable=True),
         "deletion_protection": Field(type="bool"),
         "description": Field(immutable=True),
         "status": Field(local=True, choices=["RUNNING", "TERMINATED"]),

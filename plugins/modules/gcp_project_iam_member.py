@@ -8,6 +8,9 @@ module: gcp_project_iam_member
 short_description: Grant a role on a project to one member
 description:
   - Grants a role on a project to one member, and takes it back.
+  - The audit configuration, which stands in the same policy, stays as it is.
+  - A project takes neither V(allUsers) nor V(allAuthenticatedUsers). Only the Cloud console can make a person an owner
+    of a project that is in no organization.
 version_added: 0.1.0
 author:
   - The mlops.mlflow authors (@mlops-mlflow)
@@ -18,6 +21,8 @@ extends_documentation_fragment:
 seealso:
   - module: mlops.mlflow.gcp_iam_service_account
   - module: mlops.mlflow.gcp_storage_bucket_iam_member
+  - module: mlops.mlflow.gcp_iam_service_account_iam_member
+  - module: mlops.mlflow.gcp_secret_manager_iam_member
 """
 
 EXAMPLES = r"""
@@ -54,7 +59,7 @@ resource:
     member: serviceAccount:mlflow@my-project.iam.gserviceaccount.com
 """
 
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import Json
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.iam import POLICY_VERSION, PolicyMember
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
 
@@ -71,9 +76,11 @@ class ProjectIamMember(PolicyMember):
         options = {"options": {"requestedPolicyVersion": POLICY_VERSION}}
         return self.session.request("POST", f"{self.url}:getIamPolicy", options, repeatable=True)
 
-    def write_policy(self, policy: Json) -> Json:
-        """Replace the policy of the project; the etag makes it harmless to send it twice."""
-        return self.request("POST", f"{self.url}:setIamPolicy", {"policy": policy}, repeatable=True)
+    def explain(self, error: GcpError) -> GcpError:
+        """Say why somebody cannot be made an owner, which Google only calls an invalid argument."""
+        if error.status == 400 and self.params["role"] == "roles/owner":
+            error.note("Only the Cloud console can make a person an owner, and a project must keep one.")
+        return super().explain(error)
 
 
 def main() -> None:

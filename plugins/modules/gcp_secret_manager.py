@@ -5,12 +5,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gcp_secret_manager
-short_description: Manage a secret, and read its value
+short_description: Manage a secret, its value and its versions
 description:
   - Creates, updates and deletes a secret of Secret Manager.
   - A new version is added only where the latest version is not enabled, or has another value.
   - With O(return_value) and without O(value) the module only reads. It creates nothing.
-  - A secret is replicated automatically.
 version_added: 0.1.0
 author:
   - The mlops.mlflow authors (@mlops-mlflow)
@@ -22,15 +21,91 @@ options:
     description: Name of the secret, without the project.
     type: str
     required: true
+    aliases: [key, secret, secret_id]
   value:
     description:
-      - Value that the latest version has. It is never shown in a diff.
-      - Without it, the versions of the secret are left alone.
+      - Value that the latest version has, of 1 to 65536 bytes. It is never shown in a diff.
+      - Without it, no version is added.
       - To compare the values, the caller needs the permission C(secretmanager.versions.access).
+      - It is sent with a checksum, and compared with the one that comes with the present value.
     type: str
   labels:
     description: Labels. They are exact when given; a label that is left out goes.
     type: dict
+  annotations:
+    description:
+      - Notes of programs, which may hold what a label may not, such as a capital letter. They are exact when given; an
+        annotation that is left out goes.
+    type: dict
+    version_added: 0.2.0
+  replication:
+    description:
+      - Where the values are kept, and by which keys they are encrypted. A new secret is replicated automatically when
+        it is left out.
+      - A secret cannot be moved. Its keys can be changed; only versions that are added from then on are encrypted by
+        them.
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      automatic:
+        description: Google Cloud chooses the places. It excludes O(replication.user_managed).
+        type: dict
+        suboptions:
+          customer_managed_encryption:
+            description: The key.
+            type: dict
+            suboptions:
+              kms_key_name:
+                description:
+                  - Full name of a Cloud KMS key in the location C(global), as in
+                    V(projects/p/locations/global/keyRings/r/cryptoKeys/k). An empty one goes back to Google's keys.
+                  - Secret Manager's service agent needs the role C(roles/cloudkms.cryptoKeyEncrypterDecrypter) on it.
+                type: str
+      user_managed:
+        description: You choose the places.
+        type: dict
+        suboptions:
+          replicas:
+            description: The places. The list is the whole list.
+            type: list
+            elements: dict
+            required: true
+            suboptions:
+              location:
+                description: Region, such as V(europe-west1).
+                type: str
+                required: true
+              customer_managed_encryption:
+                description: The key of this place. Google's own when it is left out.
+                type: dict
+                suboptions:
+                  kms_key_name:
+                    description: Full name of a Cloud KMS key in the same region.
+                    type: str
+                    required: true
+  version_destroy_ttl:
+    description:
+      - Seconds from the moment at which a version is told to be destroyed until it is, from 86400 (a day) to 86400000.
+        Meanwhile it is disabled, and can be enabled again. V(0) destroys at once.
+    type: int
+    version_added: 0.2.0
+  old_versions:
+    description:
+      - What becomes of the versions that are older than the newest O(versions_kept) enabled ones.
+      - V(disable) can be taken back, V(destroy) cannot, unless O(version_destroy_ttl) puts it off.
+      - A version is ended after its successor was added, and whatever an interrupted run left is ended by the next one.
+        What changes is shown in the diff by the numbers of the versions.
+      - It needs the permission C(secretmanager.versions.list), and one of C(secretmanager.versions.disable) and
+        C(secretmanager.versions.destroy).
+    type: str
+    choices: [keep, disable, destroy]
+    default: keep
+    version_added: 0.2.0
+  versions_kept:
+    description: How many of the newest enabled versions O(old_versions) leaves alone, the latest included.
+    type: int
+    default: 1
+    version_added: 0.2.0
   return_value:
     description:
       - Whether to return RV(value). Set C(no_log) on such a task.
@@ -40,9 +115,13 @@ options:
   version:
     description:
       - Number of the version whose value is returned, or V(latest).
-      - It is for O(return_value) alone. O(state=absent) deletes the secret with all its versions.
+      - With O(state=absent) and a number that version alone is destroyed; with V(latest) the secret is deleted with
+        all its versions.
     type: str
     default: latest
+notes:
+  - Expiry, rotation reminders and Pub/Sub topics are not managed, and left alone. A secret that expires is deleted with
+    its values by Google Cloud itself, and a reminder rotates nothing; to rotate, run the task with another O(value).
 seealso:
   - module: mlops.mlflow.gcp_sql_user
 """
@@ -53,6 +132,29 @@ EXAMPLES = r"""
     project: my-project
     name: mlflow-database-password
     value: "{{ database_password }}"
+
+- name: Rotate a password, keep the one before for a way back, and destroy what is older a week later
+  mlops.mlflow.gcp_secret_manager:
+    project: my-project
+    name: mlflow-database-password
+    value: "{{ new_database_password }}"
+    old_versions: destroy
+    versions_kept: 2
+    version_destroy_ttl: 604800
+
+- name: Keep a secret in Europe, encrypted by keys of your own
+  mlops.mlflow.gcp_secret_manager:
+    project: my-project
+    name: mlflow-database-password
+    replication:
+      user_managed:
+        replicas:
+          - location: europe-west1
+            customer_managed_encryption:
+              kms_key_name: projects/my-project/locations/europe-west1/keyRings/mlflow/cryptoKeys/secrets
+          - location: europe-west4
+            customer_managed_encryption:
+              kms_key_name: projects/my-project/locations/europe-west4/keyRings/mlflow/cryptoKeys/secrets
 
 - name: Read a password
   mlops.mlflow.gcp_secret_manager:
@@ -68,6 +170,13 @@ EXAMPLES = r"""
     name: mlflow-database-password
     labels:
       app: mlflow
+
+- name: Destroy a version that has leaked
+  mlops.mlflow.gcp_secret_manager:
+    project: my-project
+    name: mlflow-database-password
+    version: "3"
+    state: absent
 
 - name: Delete a secret with all its versions
   mlops.mlflow.gcp_secret_manager:
@@ -93,86 +202,74 @@ value:
   sample: correct horse battery staple
 """
 
-import base64
-import dataclasses
+import typing as t
 
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, Resource
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import LABELS, Rule, at_least, matching
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.secret import Secret
+
+DAY, LONGEST = 86400, 1000 * 86400  # seconds
+PAYLOAD = 64 * 1024
+NAME = matching(r"[A-Za-z0-9_-]{1,255}", "1 to 255 letters, digits, hyphens and underscores")
+VALUE = Rule(lambda text: 0 < len(text.encode()) <= PAYLOAD, "a text of 1 to 65536 bytes")
+KEY = matching(
+    r"(projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+)?",
+    "the full name of a key, such as projects/p/locations/l/keyRings/r/cryptoKeys/k",
+)
+DELAY = Rule(lambda seconds: seconds == 0 or DAY <= seconds <= LONGEST, f"0, or a number from {DAY} to {LONGEST}")
 
 
-class SecretManager(Resource):
-    """A secret and its latest version, which are two resources of the API."""
-
-    service = "secretmanager"
-    collection = "v1/projects/{project}/secrets"
-    create_query = {"secretId": "{name}"}
-    update_mask = True
-    fields = {
-        "name": Field(url_only=True, required=True),
-        "value": Field(local=True, no_log=True),
-        "labels": Field(type="dict"),
-        "return_value": Field(local=True, type="bool", default=False),
-        "version": Field(local=True, default="latest"),
+def encryption(**key: t.Any) -> dict[str, Field]:
+    """The options that name a key."""
+    return {
+        "customer_managed_encryption": Field(
+            type="dict", options={"kms_key_name": Field(must=KEY, required=not key, **key)}
+        )
     }
 
-    def plan(self, current: Json | None) -> Plan:
-        """Plan the secret, and the version if the latest one has another value."""
-        value, version = self.params["value"], self.params["version"]
-        if self.params["state"] == "absent":
-            if version != "latest":
-                raise GcpError("version is for return_value: state=absent deletes the secret with all its versions.")
-            return super().plan(current)
-        if current is None and value is None and self.params["return_value"]:
-            return Plan("none")
-        plan = super().plan(current)
-        if value is None or (current is not None and self.access("latest") == value):
-            return plan
-        # The diff tells that there is another value, and no more.
-        before = plan.before | ({"latestVersion": "another value"} if current else {})
-        action = "update" if plan.action == "none" else plan.action
-        return dataclasses.replace(
-            plan, action=action, before=before, after=plan.after | {"latestVersion": "a new value"}
-        )
 
-    def create(self, plan: Plan) -> Json:
-        """Create the secret, and its first version if there is a value."""
-        plan = dataclasses.replace(plan, changes=plan.changes | {"replication": {"automatic": {}}})
-        super().create(plan)
-        return self.add_version(plan)
+class SecretManager(Secret):
+    """A secret, its value and its versions."""
 
-    def update(self, plan: Plan) -> Json:
-        """Change the labels, and add a version, as far as they differ."""
-        if plan.changes:
-            super().update(plan)
-        return self.add_version(plan)
-
-    def add_version(self, plan: Plan) -> Json:
-        """Add the version that was planned."""
-        if "latestVersion" not in plan.after:
-            return {}
-        data = base64.b64encode(self.params["value"].encode()).decode()
-        return self.request("POST", f"{self.url}:addVersion", {"payload": {"data": data}})
-
-    def access(self, version: str) -> str | None:
-        """The value of a version, or None if there is no such version or if it is not enabled."""
-        try:
-            answer = self.session.get(f"{self.url}/versions/{version}:access")
-        except GcpError as error:
-            if error.status == 400 and error.canonical == "FAILED_PRECONDITION":
-                return None
-            raise
-        try:
-            return base64.b64decode(answer["payload"].get("data", "")).decode() if answer else None
-        except UnicodeDecodeError:
-            raise GcpError(f"{self.title}: the version {version} is not text, which this module is for.") from None
-
-    def results(self, current: Json | None) -> Json:
-        """The value, if it was asked for."""
-        if not self.params["return_value"]:
-            return {}
-        return {"value": self.access(self.params["version"]) if current else None}
+    fields = {
+        "name": Field(url_only=True, required=True, must=NAME, aliases=["key", "secret", "secret_id"], no_log=False),
+        "value": Field(local=True, no_log=True, must=VALUE),
+        "labels": Field(type="dict", must=LABELS),
+        "annotations": Field(type="dict"),
+        "replication": Field(
+            type="dict",
+            mutually_exclusive=[("automatic", "user_managed")],
+            options={
+                "automatic": Field(
+                    type="dict", options=encryption(removes="replication.automatic.customerManagedEncryption")
+                ),
+                "user_managed": Field(
+                    type="dict",
+                    options={
+                        "replicas": Field(
+                            type="list",
+                            elements="dict",
+                            required=True,
+                            options={"location": Field(required=True), **encryption()},
+                        )
+                    },
+                ),
+            },
+        ),
+        "version_destroy_ttl": Field(
+            type="int",
+            must=DELAY,
+            encode=lambda seconds: f"{seconds}s" if seconds else "",
+            removes="versionDestroyTtl",
+        ),
+        "old_versions": Field(local=True, choices=["keep", "disable", "destroy"], default="keep"),
+        "versions_kept": Field(local=True, type="int", default=1, must=at_least(1)),
+        "return_value": Field(local=True, type="bool", default=False),
+        "version": Field(
+            local=True, default="latest", must=matching(r"[A-Za-z0-9_-]+", "a number, an alias, or latest")
+        ),
+    }
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ description:
   - Peers a VPC network with the network of a service producer, so that, for instance, Cloud SQL instances get private
     addresses in it.
   - The addresses come from ranges that M(mlops.mlflow.gcp_compute_global_address) reserves.
+  - A connection is known by its network and its service. Of another network it would be another connection.
 author:
   - The mlops.mlflow authors (@mlops-mlflow)
 extends_documentation_fragment:
@@ -27,10 +28,13 @@ options:
     default: servicenetworking.googleapis.com
   reserved_peering_ranges:
     description:
-      - Names of the reserved ranges that the service takes addresses from, all of them.
-      - Required when the connection is made.
+      - The reserved ranges that the service takes addresses from, all of them, each by its name or by the
+        RV(mlops.mlflow.gcp_compute_global_address#module:resource) of a former task.
+      - A range must exist in the network, with the purpose V(VPC_PEERING).
+      - A range that is left out is taken away from the service. What got an address from it keeps that.
+      - At least one is required when the connection is made.
     type: list
-    elements: str
+    elements: raw
 notes:
   - The credential needs C(resourcemanager.projects.get), because the API knows networks by the project's number.
   - Cloud SQL keeps using the connection for a while after its last instance is deleted. Deleting the connection is
@@ -43,6 +47,12 @@ EXAMPLES = r"""
     project: my-project
     network: default
     reserved_peering_ranges: [google-managed-services-default]
+
+- name: Give the services a further range
+  mlops.mlflow.gcp_service_networking_connection:
+    project: my-project
+    network: default
+    reserved_peering_ranges: [google-managed-services-default, google-managed-services-more]
 
 - name: End the connection
   mlops.mlflow.gcp_service_networking_connection:
@@ -68,6 +78,7 @@ from functools import cached_property
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, full_reference
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.references import name_of
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, Resource
 
 
@@ -80,11 +91,12 @@ class ServiceNetworkingConnection(Resource):
     fields = {
         "network": Field(url_only=True, type="raw", required=True),
         "service": Field(url_only=True, default="servicenetworking.googleapis.com"),
-        "reserved_peering_ranges": Field(type="list", elements="str"),
+        "reserved_peering_ranges": Field(type="list", elements="raw", encode=name_of),
     }
 
     @property
     def title(self) -> str:
+        """What errors call it."""
         return f"the connection of {self.network} with {self.params['service']}"
 
     @property
@@ -102,35 +114,54 @@ class ServiceNetworkingConnection(Resource):
         return f"projects/{self.session.request('GET', url)['projectNumber']}/{rest}"
 
     def read(self) -> Json | None:
-        answer = self.session.request("GET", self.parent, query={"network": self.numbered_network})
+        """The connection. A network that is not there has none."""
+        answer = self.session.get(self.parent, {"network": self.numbered_network}) or {}
         service = f"services/{self.params['service']}"
         found = [item for item in answer.get("connections", []) if item.get("service", service) == service]
         return found[0] if found else None
 
-    def create(self, plan: Plan) -> Json:
-        if not self.params["reserved_peering_ranges"]:
+    def plan(self, current: Json | None) -> Plan:
+        """What is to be done; a connection is not made without ranges."""
+        plan = super().plan(current)
+        if plan.action == "create" and not self.params["reserved_peering_ranges"]:
             raise GcpError("reserved_peering_ranges must be given to make the connection.")
+        return plan
+
+    def create(self, plan: Plan) -> Json:
+        """Make the connection; one whose peering was removed from the network alone still has its ranges at Google."""
         body = {"network": self.numbered_network, **plan.changes}
-        return self.request("POST", self.parent, body)
+        try:
+            return self.finish(self.request("POST", self.parent, body), "create")
+        except GcpError as error:
+            if "UpdateConnection" not in error.message:
+                raise
+            return self.update(plan)
 
     def update(self, plan: Plan) -> Json:
+        """Give it other ranges; without ``force`` none can be taken away."""
         body = {"network": self.numbered_network, **plan.changes}
         query = {"updateMask": "reservedPeeringRanges", "force": "true"}
         return self.request("PATCH", self.url, body, query)
 
     def delete(self, plan: Plan) -> Json:
+        """End the connection."""
         url = f"{self.parent}/{plan.current.get('peering', '-')}"
-        try:
-            return self.finish(self.request("POST", url, {"consumerNetwork": self.numbered_network}), "delete")
-        except GcpError as error:
-            if "still using this connection" in error.message:
-                error.note(
-                    "Delete what uses it first; Cloud SQL holds it for some time after its last instance has gone."
-                )
-            raise
+        return self.finish(self.request("POST", url, {"consumerNetwork": self.numbered_network}), "delete")
+
+    def explain(self, error: GcpError) -> GcpError:
+        """Say what holds a connection, and which option names a range that is none."""
+        if "still using this connection" in error.message:
+            error.note("Delete what uses it first; Cloud SQL holds it for some time after its last instance has gone.")
+        elif "IP range" in error.message:
+            error.note(
+                f"Check the option reserved_peering_ranges: a range must exist in {self.network}, with the purpose "
+                "VPC_PEERING."
+            )
+        return super().explain(error)
 
 
 def main() -> None:
+    """Run the module."""
     run(ServiceNetworkingConnection)
 
 

@@ -8,6 +8,10 @@ module: gcp_sql_database
 short_description: Manage a database of a Cloud SQL instance
 description:
   - Creates and deletes a database of a Cloud SQL instance.
+  - PostgreSQL fixes the character set and the collation of a database when it creates it. So a difference is an error,
+    which names both values.
+  - A database is not deleted while somebody is connected to it, or when it belongs to somebody else than
+    C(cloudsqlsuperuser). The error says which of them it is, and what to do.
 version_added: 0.1.0
 author:
   - The mlops.mlflow authors (@mlops-mlflow)
@@ -25,7 +29,9 @@ options:
     type: str
     required: true
   charset:
-    description: Character set, such as V(UTF8). A database keeps the one that it was made with.
+    description:
+      - Character set, such as V(UTF8), in small or capital letters.
+      - A database keeps the one that it was made with.
     type: str
   collation:
     description: Collation, such as V(en_US.UTF8). A database keeps the one that it was made with.
@@ -42,6 +48,14 @@ EXAMPLES = r"""
     instance: mlflow
     name: mlflow
     charset: UTF8
+
+- name: Create a database that sorts by bytes
+  mlops.mlflow.gcp_sql_database:
+    project: my-project
+    instance: mlflow
+    name: archive
+    charset: UTF8
+    collation: C
 
 - name: Delete a database with all that is in it
   mlops.mlflow.gcp_sql_database:
@@ -71,7 +85,7 @@ class SqlDatabase(SqlPart):
     fields = {
         "instance": Field(url_only=True, required=True, type="raw"),
         "name": Field(required=True),
-        "charset": Field(immutable=True, canonical=str.upper),
+        "charset": Field(immutable=True, canonical=lambda name: str(name or "").upper()),
         "collation": Field(immutable=True),
     }
 

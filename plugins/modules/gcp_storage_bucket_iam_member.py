@@ -8,6 +8,8 @@ module: gcp_storage_bucket_iam_member
 short_description: Grant a role on a Cloud Storage bucket to one member
 description:
   - Grants a role on a bucket to one member, and takes it back.
+  - A condition needs a bucket with uniform bucket-level access, and V(allUsers) one without public access prevention.
+    Google Cloud refuses them otherwise.
 version_added: 0.1.0
 author:
   - The mlops.mlflow authors (@mlops-mlflow)
@@ -24,6 +26,8 @@ options:
 seealso:
   - module: mlops.mlflow.gcp_storage_bucket
   - module: mlops.mlflow.gcp_project_iam_member
+  - module: mlops.mlflow.gcp_iam_service_account_iam_member
+  - module: mlops.mlflow.gcp_secret_manager_iam_member
 """
 
 EXAMPLES = r"""

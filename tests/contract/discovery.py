@@ -78,9 +78,10 @@ class Document:
         ]
 
     def find(self, verb: str, path: str) -> Method | None:
-        """The method that answers a verb on a path; a literal segment goes before a parameter."""
+        """The method that answers a verb on a path; a literal goes before a parameter, be it a segment or a verb."""
         found = [(regex, method) for v, regex, method in self.methods if v == verb and regex.fullmatch(path)]
-        return min(found, key=lambda pair: pair[0].pattern.count("[^/]"))[1] if found else None
+        fewest = [(regex.pattern.count("[^/]"), -len(regex.pattern), method) for regex, method in found]
+        return min(fewest, key=lambda item: item[:2])[2] if found else None
 
     def resolve(self, schema: Json) -> Json:
         """Follow a ``$ref``."""
@@ -162,3 +163,10 @@ def split(url: str) -> tuple[Document, str, list[str]]:
     assert version, url
     path = re.sub("%2F", "%252F", parts.path.removeprefix("/"), flags=re.IGNORECASE)
     return document(api, version[1]), unquote(path), [name for name, _value in parse_qsl(parts.query)]
+
+
+def judge(verb: str, url: str, query: t.Iterable[str] = (), body: t.Any = None) -> list[str]:
+    """What the documents have against a request, in a sentence each."""
+    found, path, in_url = split(url)
+    method = found.find(verb, path)
+    return method.complaints([*in_url, *query], body) if method else [f"There is no {verb} {path}"]

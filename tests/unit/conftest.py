@@ -62,11 +62,18 @@ class Http:
         return self
 
     def request(
-        self, method: str, url: str, json: t.Any = None, params: Json | None = None, timeout: t.Any = None
+        self,
+        method: str,
+        url: str,
+        json: t.Any = None,
+        params: Json | None = None,
+        timeout: t.Any = None,
+        data: bytes | None = None,
+        **_options: t.Any,
     ) -> Answer:
         """What ``requests.Session`` has."""
         path = url.split(".googleapis.com/", 1)[1]
-        self.requests.append(Request(method, path, json, dict(params or {})))
+        self.requests.append(Request(method, path, json if data is None else data, dict(params or {})))
         self.timeouts.append(timeout)
         if self.script:
             answer = self.script.pop(0)

@@ -42,7 +42,7 @@ def argument_spec(module: str) -> Json:
         raise ToldError(argument_spec)
 
     imported = importlib.import_module(f"{COLLECTION}.modules.{module}")
-    with mock.patch(f"{COLLECTION}.module_utils.gcp.module.AnsibleModule", tell), pytest.raises(ToldError) as told:
+    with mock.patch(f"{COLLECTION}.module_utils.gcp.module.Module", tell), pytest.raises(ToldError) as told:
         imported.main()
     return t.cast(Json, told.value.args[0])
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import typing as t
 import uuid
 
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import Json
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, Resource
 
 PROJECT = "https://www.googleapis.com/compute/v1/projects/{project}"
@@ -17,6 +17,14 @@ class ComputeResource(Resource):
     """Every write carries a request ID, by which Google tells a repetition from a second wish."""
 
     service = "compute"
+    needed: t.ClassVar[tuple[str, ...]] = ()  # options that say what cannot be left to Google when it is created
+
+    def plan(self, current: Json | None) -> Plan:
+        plan = super().plan(current)
+        missing = [name for name in self.needed if self.params.get(name) is None]
+        if plan.action == "create" and missing:
+            raise GcpError(f"{self.title} is not there, and cannot be created without {' and '.join(missing)}.")
+        return plan
 
     def request(
         self, method: str, url: str, body: t.Any = None, query: Json | None = None, *, repeatable: bool | None = True

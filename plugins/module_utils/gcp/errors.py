@@ -1,12 +1,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What goes wrong with Google Cloud: what was answered, whether asking again can help, and what a person can do."""
+"""What goes wrong with Google Cloud: what was answered, and whether asking again can help."""
 
 from __future__ import annotations
 
 import math
 import re
 import typing as t
-from urllib.parse import urlsplit
 
 Json = dict[str, t.Any]
 
@@ -15,11 +14,14 @@ PROPAGATION = 60.0  # seconds; how long a new account may be unknown to the rest
 ENABLING = 300.0  # seconds; how long an API may say that it is off after it was switched on
 UNREACHABLE = 30.0  # seconds; an endpoint that refuses connections for longer is not coming back
 
+NO_TOKEN = "No access token could be had"  # noqa: S105 (what an error begins with)
+
 RATE_REASONS = frozenset(
     {
         "RATE_LIMIT_EXCEEDED",
         "rateLimitExceeded",
         "userRateLimitExceeded",
+        "RESOURCE_OPERATION_RATE_EXCEEDED",
         "CONCURRENT_OPERATIONS_QUOTA_EXCEEDED",
         "concurrentOperationsQuotaExceeded",
     }
@@ -27,21 +29,32 @@ RATE_REASONS = frozenset(
 BUSY_REASONS = frozenset({"operationInProgress", "resourceNotReady", "OPERATION_IN_PROGRESS", "RESOURCE_NOT_READY"})
 CONFLICT_REASONS = frozenset({"conditionNotMet", "ABORTED", "CONDITION_NOT_MET", "staleData"})
 
-PER_TIME = re.compile(r"quota exceeded.*\bper (minute|second|\d+ seconds)", re.IGNORECASE | re.DOTALL)
-LIMIT_REACHED = re.compile(r"maximum number|limit (of \S+ )?(is |has been )?(reached|exceeded)", re.IGNORECASE)
+TRANSIENT = frozenset({500, 502, 503, 504})
+
+PER_TIME = re.compile(r"quota.*\bper (minute|second|\d+ seconds)", re.IGNORECASE | re.DOTALL)
+LIMIT_REACHED = re.compile(
+    r"maximum number|limit (of \S+ )?(is |has been )?(reached|exceeded)|quota has been reached", re.IGNORECASE
+)
 BUSY = re.compile(
-    r"another (activation|operation)\b.*in progress|operation (is |was )?(already )?in progress|is not ready",
+    r"another (activation|operation)\b.*in progress|operation (is |was )?(already )?in progress|is not ready"
+    r"|internal error.*\b160009\b.*failed services",  # of two activations that need the same third one
     re.IGNORECASE | re.DOTALL,
 )
 UNKNOWN_ACCOUNT = re.compile(
     r"service account \S+ does not exist|unknown service account|/serviceAccounts/[^' ]+' was not found"
-    r"|(member|principal) \S+ (does not exist|is not found)",
+    r"|(member|principal) \S+ (does not exist|is not found)|gaia id not found",
     re.IGNORECASE,
 )
 STALE = re.compile(
-    r"(fingerprint|etag|settingsVersion|settings version).*(match|stale|out of date|invalid)", re.IGNORECASE | re.DOTALL
+    r"(fingerprint|etag|settingsVersion|settings version).*(match|stale|out of date|invalid)|invalid fingerprint",
+    re.IGNORECASE | re.DOTALL,
 )
 STALE_POLICY = re.compile(r"concurrent policy changes", re.IGNORECASE)
+CONSTRAINT = re.compile(r"\bconstraints?/([\w.]+\w)")
+RULE_OF_ORGANIZATION = re.compile(
+    rf"{CONSTRAINT.pattern}|public access prevention|permitted customer|in permitted organization", re.IGNORECASE
+)
+RULE_OF_BUCKET = re.compile(r"enable uniform bucket-level access", re.IGNORECASE)
 NO_PROJECT = re.compile(
     r"resource 'projects/[^/']+' was not found|project .*(not found|does not exist|was deleted|has been deleted)"
     r"|unknown project|failed to find project|invalid project",
@@ -59,6 +72,7 @@ class GcpError(Exception):
     :param patience: seconds for which it is worth to ask again; 0 is never.
     :param ambiguous: whether the request may have taken effect all the same.
     :param retry_after: seconds that the server asks to wait.
+    :param request_id: under which Google's support finds the request or the operation.
     """
 
     def __init__(
@@ -71,12 +85,14 @@ class GcpError(Exception):
         patience: float = 0,
         ambiguous: bool = False,
         retry_after: float = 0,
+        request_id: str = "",
     ) -> None:
         super().__init__(message)
         self.message, self.status, self.reason, self.canonical = message, status, reason, canonical
         self.patience, self.ambiguous, self.retry_after = patience, ambiguous, retry_after
+        self.request_id = request_id
         self.method, self.url = "", ""
-        self.switch = ""  # path of the API that is off: "projects/123/services/compute.googleapis.com"
+        self.metadata: Json = {}  # what the answer tells beside its reason
         self.exhausted = False  # it was asked again for as long as that could help
         self.notes: list[str] = []
 
@@ -94,8 +110,10 @@ class GcpError(Exception):
     @property
     def conflict(self) -> bool:
         """Whether somebody else changed the resource since it was read: reading and planning again can help."""
+        if self.by_policy or RULE_OF_BUCKET.search(self.message):
+            return False
         return self.status == 412 or (
-            self.status in {400, 409}
+            self.status in {None, 400, 409}
             and (
                 bool(CONFLICT_REASONS & {self.reason, self.canonical})
                 or bool(STALE.search(self.message) or STALE_POLICY.search(self.message))
@@ -121,6 +139,22 @@ class GcpError(Exception):
         )
 
     @property
+    def switch(self) -> str:
+        """Path of the API that is off, such as ``projects/123/services/compute.googleapis.com``, if it is told."""
+        told = {"consumer", "service"} <= self.metadata.keys()
+        return f"{self.metadata['consumer']}/services/{self.metadata['service']}" if told else ""
+
+    @property
+    def fenced(self) -> bool:
+        """Whether VPC Service Controls are in the way."""
+        return self.reason == "SECURITY_POLICY_VIOLATED" or "vpcServiceControlsUniqueIdentifier" in self.message
+
+    @property
+    def by_policy(self) -> bool:
+        """Whether an organization forbids it, which Compute and Storage tell by the status of a conflict (412)."""
+        return self.fenced or bool(RULE_OF_ORGANIZATION.search(self.message))
+
+    @property
     def refused(self) -> bool:
         """Whether the credential is the matter."""
         return self.status in {401, 403} and not self.service_disabled
@@ -130,6 +164,8 @@ class GcpError(Exception):
         label = " ".join(filter(None, words))
         where = f"{self.method} {self.url}" if self.url else ""
         head = ": ".join(filter(None, [" answered ".join(filter(None, [where, label])), self.message.strip()]))
+        if self.request_id:
+            head = f"{head.removesuffix('.')} (request {self.request_id})."
         if self.notes and not head.endswith((".", "!", "?")):
             head += "."
         return " ".join([head, *self.notes])
@@ -145,35 +181,48 @@ def from_answer(status: int, body: t.Any, text: str, retry_after: float = 0) -> 
         }
     if not isinstance(error, dict):
         error = {"message": " ".join(re.sub(r"<[^>]*>", " ", text).split())[:300] or "no explanation"}
-    details = [item for item in error.get("details") or [] if isinstance(item, dict)]
-    listed = [item for item in error.get("errors") or [] if isinstance(item, dict)]
-    reasons = [item["reason"] for item in [*details, *listed] if item.get("reason")]
-    violations = [violation for item in details for violation in item.get("fieldViolations") or []]
-    message = str(error.get("message", ""))
-    for violation in violations:
-        if (description := violation.get("description", "")) and description not in message:
+    details, listed = dicts(error, "details"), dicts(error, "errors")
+    reasons = [str(item["reason"]) for item in [*details, *listed] if item.get("reason")]
+    message = str(error.get("message") or "")
+    for violation in [found for item in details for found in dicts(item, "fieldViolations")]:
+        if (description := str(violation.get("description") or "")) and description not in message:
             message += f" ({violation.get('field', '')}: {description})"
+    for violation in [found for item in details for found in dicts(item, "violations")]:
+        about = [str(violation[key]) for key in ("type", "subject", "description") if violation.get(key)]
+        if told := [words for words in about if words not in message]:
+            message += f" ({': '.join(told)})"
     result = GcpError(
         message,
         status=status,
         reason=reasons[0] if reasons else "",
-        canonical=str(error.get("status", "")),
-        ambiguous=status >= 500,
+        canonical=str(error.get("status") or ""),
+        ambiguous=status in TRANSIENT or status < 400,
         retry_after=retry_after,
+        request_id=next((str(item["requestId"]) for item in details if item.get("requestId")), ""),
     )
-    result.patience = patience_for(result)
-    for metadata in [item["metadata"] for item in details if isinstance(item.get("metadata"), dict)]:
-        if metadata.keys() >= {"consumer", "service"}:
-            result.switch = f"{metadata['consumer']}/services/{metadata['service']}"
+    result.patience = UNREACHABLE if status < 400 else patience_for(result)
+    result.metadata = metadata_of(details)
     return result
+
+
+def dicts(holder: Json, name: str) -> list[Json]:
+    """The dicts in a list of an answer; nobody checks what answers hold."""
+    found = holder.get(name)
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def metadata_of(details: list[Json]) -> Json:
+    """What the details of an error tell beside its reason."""
+    found = [item.get(key) for item in details for key in ("metadata", "metadatas")]
+    return {key: value for metadata in found if isinstance(metadata, dict) for key, value in metadata.items()}
 
 
 def from_operation(error: Json, status: int | None = None, http_message: str = "") -> GcpError:
     """The error of a long-running operation: ``errors[]`` of Compute and Cloud SQL, or a ``google.rpc.Status``."""
-    listed = [item for item in error.get("errors") or [] if isinstance(item, dict)]
+    listed = dicts(error, "errors")
     texts = [str(item.get("message") or item.get("code") or "") for item in listed]
     code = error.get("code")
-    details = [item for item in error.get("details") or [] if isinstance(item, dict)]
+    details = [*dicts(error, "details"), *(item for outer in listed for item in dicts(outer, "errorDetails"))]
     reasons = [str(item["code"]) for item in listed if item.get("code")]
     reasons += [str(item["reason"]) for item in details if item.get("reason")]
     result = GcpError(
@@ -181,6 +230,7 @@ def from_operation(error: Json, status: int | None = None, http_message: str = "
         reason=reasons[0] if reasons else "",
         canonical=RPC_CODES.get(code, "") if isinstance(code, int) else "",
     )
+    result.metadata = metadata_of(details)
     # A failed operation is not repeated for its HTTP status alone: a zone without room for a machine is a 503 too.
     result.patience = patience_for(result)
     result.status = status
@@ -208,7 +258,9 @@ def patience_for(error: GcpError) -> float:
     The list is that of the Terraform provider: what passes by itself is asked again until the deadline, an account
     that is not known yet for a minute, and everything else is an answer.
     """
-    if error.status in {500, 502, 503, 504}:
+    if error.by_policy:
+        return 0
+    if error.status in TRANSIENT:
         return FOREVER
     if error.status == 429:
         limit = bool(LIMIT_REACHED.search(error.message)) and not PER_TIME.search(error.message)
@@ -220,33 +272,3 @@ def patience_for(error: GcpError) -> float:
     if error.status in {None, 400, 404} and UNKNOWN_ACCOUNT.search(error.message):
         return PROPAGATION
     return 0
-
-
-def advice(error: GcpError, credential: str) -> list[str]:
-    """What a person can do about it: a sentence, and for a refused credential which one it was."""
-    text = error.message
-    host = urlsplit(error.url).hostname or "the service"
-    sentences = []
-    if error.service_disabled:
-        return [f"Enable the API first, with mlops.mlflow.gcp_project_service and name={host}, and wait a minute."]
-    if re.search(r"\bbilling\b", text, re.IGNORECASE) and error.status in {400, 403}:
-        sentences.append("Link a billing account to the project (option project).")
-    elif "POOL_EXHAUSTED" in error.reason:
-        sentences.append(
-            "Google has no room for it there now: choose another zone or machine type, or try again later."
-        )
-    elif NO_PROJECT.search(text):
-        sentences.append("Check the option project (or GCP_PROJECT): it takes the ID of an existing project.")
-    elif error.reason.startswith("SERVICE_CONFIG_NOT_FOUND"):
-        sentences.append("Check the names of the APIs, which look like compute.googleapis.com.")
-    elif error.status == 401:
-        sentences.append("The credential is not valid (any more): get a new one, or choose another by auth_kind.")
-    elif re.search(r"quota|limit", text + error.reason, re.IGNORECASE) and error.status in {None, 403, 429}:
-        sentences.append("Ask for more quota in the Cloud console (IAM & Admin, Quotas), or delete what is not needed.")
-    elif error.status == 403:
-        permission = re.search(r"\b[a-z]+\.(?!googleapis\b)[A-Za-z]+\.[A-Za-z]+\b", text)
-        needed = f"a role with {permission[0]}" if permission else "the role that this needs"
-        sentences.append(f"Give the account {needed}, or choose another credential by auth_kind.")
-    if error.refused and credential:
-        sentences.append(f"The credential was: {credential}.")
-    return sentences

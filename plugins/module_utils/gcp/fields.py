@@ -8,7 +8,15 @@ import re
 import typing as t
 from collections import Counter
 
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import Json
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import (
+    FINITE,
+    INTEGER,
+    REFERENCE,
+    SCALARS,
+    TEXT,
+    Rule,
+)
 
 EMPTY: tuple[t.Any, ...] = (None, "", [], {}, False, 0, "0")
 
@@ -31,6 +39,10 @@ class Field:
     :param canonical: makes values comparable; applied to both sides, in a list to each element.
     :param encode: makes the API's form of the option's value, where a mapping of names does not. For a dict,
         ``canonical`` is its inverse.
+    :param removes: where the API has no empty value for the option: the dotted path in the resource that goes as a
+        whole when the option is given an empty one. It is sent as null, and left out of a creation.
+    :param must: what the value must be beyond its type, such as ``between(0, 65535)``; in a list, what each element
+        must be. Texts, references, maps and numbers have a rule by their type, and what is required is not empty.
     :param options: the suboptions of a dict, or of the dicts in a list. A dict with suboptions is managed suboption by
         suboption; a dict without is a map, which is exact.
     :param argument: what argument_spec takes (``type``, ``required``, ``choices``, ``elements``, ``no_log``...).
@@ -50,13 +62,16 @@ class Field:
         refers: str = "",
         canonical: t.Callable[[t.Any], t.Any] | None = None,
         encode: t.Callable[[t.Any], t.Any] | None = None,
+        removes: str = "",
+        must: Rule | None = None,
         options: dict[str, Field] | None = None,
         **argument: t.Any,
     ) -> None:
         self.api, self.url_only, self.local = api, url_only, local
         self.immutable, self.write_only, self.computed = immutable, write_only, computed
         self.ordered, self.api_default, self.refers = ordered, api_default, refers
-        self.canonical, self.encode, self.options = canonical, encode, options or {}
+        self.canonical, self.encode, self.must, self.options = canonical, encode, must, options or {}
+        self.removes = removes
         if refers:
             self.canonical = canonical or resource_path
             argument.setdefault("elements" if argument.get("type") == "list" else "type", "raw")
@@ -88,6 +103,43 @@ class Field:
     def is_map(self) -> bool:
         """Whether its keys are the user's own, as those of labels are."""
         return self.type == "dict" and not self.options and not self.encode
+
+    @property
+    def secret(self) -> bool:
+        """Whether nobody may see its value."""
+        return self.write_only or bool(self._argument.get("no_log"))
+
+    def complaints(self, option: str, value: t.Any) -> t.Iterator[str]:
+        """What is wrong with a value whose type Ansible has checked, in a sentence each."""
+        if self.type != "list":
+            yield from self._element_complaints(option, value)
+            return
+        for index, element in enumerate(value):
+            yield from self._element_complaints(f"{option}[{index}]", element)
+
+    def _element_complaints(self, option: str, value: t.Any) -> t.Iterator[str]:
+        if value == "" and self._argument.get("required"):
+            yield f"The option {option} is empty. Give it a value."
+        elif broken := next((rule for rule in self._rules() if not rule.holds(value)), None):
+            shown = "" if self.secret else f" is {shortened(value)}, but"
+            yield f"The option {option}{shown} must be {broken.words}."
+        else:
+            for name, field in self.options.items():
+                if value.get(name) is not None:
+                    yield from field.complaints(f"{option}.{name}", value[name])
+
+    def _rules(self) -> t.Iterator[Rule]:
+        """What a value, or an element of a list, must be."""
+        kind = self._argument.get("elements", "str") if self.type == "list" else self.type
+        implied = {
+            "int": INTEGER,
+            "float": FINITE,
+            "raw": REFERENCE,
+            "str": TEXT,
+            "path": TEXT,
+            "dict": None if self.options else SCALARS,
+        }
+        return (rule for rule in (implied.get(kind), self.must) if rule)
 
     def to_api(self, value: t.Any, params: Json) -> t.Any:
         """The option's value in the API's words; unset suboptions are left out."""
@@ -138,8 +190,10 @@ class Field:
     def _element_same(self, desired: t.Any, current: t.Any) -> bool:
         if desired in EMPTY and current in EMPTY:
             return True
-        if self.canonical:
-            desired, current = self.canonical(desired), self.canonical(current)
+        if self.canonical:  # of what is not there there is no other spelling
+            desired, current = (value if value is None else self.canonical(value) for value in (desired, current))
+            if desired in EMPTY and current in EMPTY:
+                return True
         if self.options and isinstance(current, dict) and isinstance(desired, dict):
             return all(self._suboption_same(name, field, desired, current) for name, field in self.options.items())
         if isinstance(desired, dict) and isinstance(current, dict):
@@ -154,7 +208,10 @@ class Field:
         return field.same(field.api_default if wanted is None else wanted, present)
 
     def shown(self, value: t.Any, desired: t.Any = None) -> t.Any:
-        """A value of the API, without what the task does not speak of: what a diff shows beside ``desired``."""
+        """A value of the API, without what the task does not speak of: what a diff shows beside ``desired``.
+
+        An element of a list that the task has as well is shown in the task's words.
+        """
         if value is None:
             return None
         if self.encode and self.canonical and self.type == "dict":
@@ -163,7 +220,9 @@ class Field:
             return value
         if isinstance(value, list):
             wanted = desired if isinstance(desired, list) else []
-            return [self._element_shown(element, wanted) for element in value]
+            same = [next((one for one in wanted if self._element_same(one, element)), None) for element in value]
+            pairs = zip(same, value, strict=True)
+            return [self._element_shown(one or element, [one] if one else wanted) for one, element in pairs]
         return self._element_shown(value, [desired or {}])
 
     def _element_shown(self, value: t.Any, desired: list[Json]) -> Json:
@@ -177,6 +236,27 @@ class Field:
         return nest(shown)
 
 
+def check(fields: dict[str, Field], params: Json) -> None:
+    """Refuse values that cannot be, before anything is asked.
+
+    :raises GcpError: that names each such option, its value, and what it must be.
+    """
+    found = [
+        sentence
+        for name, field in fields.items()
+        if params.get(name) is not None
+        for sentence in field.complaints(name, params[name])
+    ]
+    if found:
+        raise GcpError(" ".join(found))
+
+
+def shortened(value: t.Any, longest: int = 100) -> str:
+    """A value as an error shows it."""
+    shown = repr(value)
+    return shown if len(shown) <= longest else f"{shown[:longest]}..."
+
+
 class Leaf(t.NamedTuple):
     """A managed value: ``option`` is its dotted name in the module, ``path`` its dotted path in the API."""
 
@@ -184,6 +264,11 @@ class Leaf(t.NamedTuple):
     path: str
     field: Field
     value: t.Any
+
+    @property
+    def removed(self) -> str:
+        """The path that goes as a whole because of the value, or nothing."""
+        return self.field.removes if self.value in EMPTY else ""
 
 
 def leaves(

@@ -1,9 +1,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""IAM: one member's grant of one role in somebody's policy, and the e-mail addresses of service accounts."""
+"""IAM: one member's grant of one role in somebody's policy, and the addresses and keys of service accounts."""
 
 from __future__ import annotations
 
 import copy
+import datetime
 import re
 import typing as t
 
@@ -11,8 +12,27 @@ from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import Gcp
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.references import name_of
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, Resource
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import matching
 
 POLICY_VERSION = 3  # the only one in which conditions are told
+ROLE = matching(
+    r"roles/[\w.]+|(projects|organizations)/[^/\s]+/roles/[\w.]+",
+    "a role, such as roles/viewer or projects/my-project/roles/myRole",
+)
+MEMBER = matching(
+    r"allUsers|allAuthenticatedUsers|(user|serviceAccount|group|domain|projectOwner|projectEditor|projectViewer):\S+"
+    r"|deleted:\S+|principal(Set)?://\S+",
+    "allUsers, allAuthenticatedUsers, or a type and a name, such as user:jane@example.com, group:team@example.com or "
+    "serviceAccount:mlflow@my-project.iam.gserviceaccount.com",
+)
+
+
+def canonical_member(member: str) -> str:
+    """A member in one form: the case of addresses does not matter, and IAM answers with the account's own spelling."""
+    kind, colon, name = member.partition(":")
+    if kind == "deleted":
+        return f"{kind}:{canonical_member(name)}"
+    return f"{kind}:{name.lower()}" if colon and not kind.startswith("principal") else member
 
 
 def is_for(binding: Json, grant: Json) -> bool:
@@ -23,19 +43,23 @@ def is_for(binding: Json, grant: Json) -> bool:
 
 
 def is_same_member(one: str, other: str) -> bool:
-    """Whether two members are the same; IAM keeps e-mail addresses and domains in lower case."""
-    kind = one.partition(":")[0]
-    if kind in {"user", "serviceAccount", "group", "domain"}:
-        return one.lower() == other.lower()
-    return one == other
+    """Whether two members are the same. A deleted account is another one than its successor of the same name."""
+    return canonical_member(one) == canonical_member(other)
 
 
-def holds(policy: Json, grant: Json) -> bool:
-    """Whether a policy has the grant."""
-    return any(
-        is_for(binding, grant) and any(is_same_member(member, grant["member"]) for member in binding.get("members", []))
-        for binding in policy.get("bindings", [])
-    )
+def granted(policy: Json, grant: Json) -> Json | None:
+    """The grant as the policy has it, or None."""
+    for binding in policy.get("bindings", []):
+        for member in binding.get("members", []):
+            if is_for(binding, grant) and is_same_member(member, grant["member"]):
+                return one_grant(binding, member)
+    return None
+
+
+def one_grant(binding: Json, member: str) -> Json:
+    """One member's part of a binding."""
+    condition = {key: value for key, value in (binding.get("condition") or {}).items() if value}
+    return {"role": binding["role"], "member": member} | ({"condition": condition} if condition else {})
 
 
 def with_grant(policy: Json, grant: Json) -> Json:
@@ -61,40 +85,42 @@ def without_grant(policy: Json, grant: Json) -> Json:
 
 
 def in_version(policy: Json) -> Json:
-    """The policy with the version that a condition needs."""
+    """The policy with the version that a condition needs; the one that a condition was read with stays."""
     if any("condition" in binding for binding in policy["bindings"]):
         policy["version"] = POLICY_VERSION
     return policy
 
 
 class PolicyMember(Resource):
-    """A grant: it is a part of a policy, which is read, changed and written as a whole, protected by its etag."""
+    """A grant: it is a part of a policy, which is read, changed and written as a whole, protected by its etag.
+
+    A kind says where the policy lives; ``read_policy`` and ``write_policy`` are those of most APIs.
+    """
 
     fields = {
-        "role": Field(required=True),
-        "member": Field(required=True),
+        "role": Field(required=True, must=ROLE),
+        "member": Field(required=True, must=MEMBER, canonical=canonical_member),
         "condition": Field(
             type="dict",
             options={"title": Field(required=True), "expression": Field(required=True), "description": Field()},
         ),
     }
     holder: t.ClassVar[str] = "project"  # the option that names what has the policy
+    patience: t.ClassVar[float] = 5  # seconds; how long something that was just made may be unknown to its own API
     policy: Json  # as it was read last; it carries the etag
 
     def read_policy(self) -> Json | None:
         """The policy, in the version that tells conditions; None if there is nobody to have one."""
-        raise NotImplementedError
+        return self.session.get(f"{self.url}:getIamPolicy", {"options.requestedPolicyVersion": POLICY_VERSION})
 
     def write_policy(self, policy: Json) -> Json:
-        """Replace the policy, if its etag is still the current one."""
-        raise NotImplementedError
+        """Replace the policy, if its etag is still the current one; so it does no harm to send it twice."""
+        return self.request("POST", f"{self.url}:setIamPolicy", {"policy": policy}, repeatable=True)
 
     @property
     def grant(self) -> Json:
         """What the task is about, in the words of a policy."""
-        condition = {key: value for key, value in (self.params["condition"] or {}).items() if value is not None}
-        grant = {"role": self.params["role"], "member": self.params["member"]}
-        return grant | ({"condition": condition} if condition else {})
+        return one_grant(self.params, self.params["member"])
 
     @property
     def title(self) -> str:
@@ -104,7 +130,7 @@ class PolicyMember(Resource):
     def read(self) -> Json | None:
         """The grant, or None."""
         self.policy = self.read_policy() or {}
-        return self.grant if holds(self.policy, self.grant) else None
+        return granted(self.policy, self.grant)
 
     def create(self, _plan: Plan) -> Json:
         """Add the member.
@@ -113,7 +139,8 @@ class PolicyMember(Resource):
         """
         if "etag" not in self.policy:
             raise GcpError(
-                f"{self.title} cannot be granted: there is no such {self.holder}. Check the option {self.holder}."
+                f"{self.title} cannot be granted: there is no such {self.holder}. Check the option {self.holder}.",
+                patience=self.patience,
             )
         return self.write_policy(with_grant(self.policy, self.grant))
 
@@ -123,9 +150,10 @@ class PolicyMember(Resource):
 
     def explain(self, error: GcpError) -> GcpError:
         """Name the option that a policy was refused for."""
-        if error.status == 400:
-            option = "role" if re.search(r"\brole\b", error.message, re.IGNORECASE) else "member"
-            error.note(f"Check the option {option}, which is {self.params[option]}.")
+        if error.status == 400 and error.method != "GET" and not error.url.endswith(":getIamPolicy"):
+            words = (word for word in ("condition", "role") if re.search(rf"\b{word}", error.message, re.IGNORECASE))
+            option = next(words, "member")
+            error.note(f"Check the option {option}, which is {self.grant.get(option)}.")
         return super().explain(error)
 
 
@@ -152,3 +180,25 @@ def refuse_foreign(email: str, project: str) -> None:
             f"{email} cannot be created in the project {project}, whose service accounts end in @{domain}: check the "
             "options name and project."
         )
+
+
+def is_usable(key: Json) -> bool:
+    """Whether what is signed with a service account's key is accepted."""
+    end = key.get("validBeforeTime")
+    return not key.get("disabled") and (end is None or moment(end) > now())
+
+
+def age_in_days(key: Json) -> int:
+    """How many whole days ago a key was made; one that is not made yet has no time, and clocks differ a little."""
+    begin = key.get("validAfterTime")
+    return max(0, (now() - moment(begin)).days) if begin else 0
+
+
+def moment(text: str) -> datetime.datetime:
+    """A time as the API writes it."""
+    return datetime.datetime.fromisoformat(text)
+
+
+def now() -> datetime.datetime:
+    """The time, as the API's are."""
+    return datetime.datetime.now(datetime.UTC)

@@ -7,11 +7,11 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.advice import advice
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import (
     FOREVER,
     GcpError,
     Json,
-    advice,
     from_operation,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import Session, backoff
@@ -122,10 +122,10 @@ def wait(session: Session, answer: Json, url: str, what: str) -> Json:
             if operation.error:
                 raise _failed(operation, session, what)
             return operation.response or answer
-        if session.deadline.left <= 0:
-            raise _late(operation, session, what, begin, last)
         if operation.method == "GET" or attempt:
             session.deadline.pause(backoff(attempt, FIRST_POLL, SLOWEST_POLL))
+        if session.deadline.left <= 0:
+            raise _late(operation, session, what, begin, last)
         attempt += 1
         try:
             answer = session.request(
@@ -134,13 +134,14 @@ def wait(session: Session, answer: Json, url: str, what: str) -> Json:
         except GcpError as error:
             if error.exhausted and error.patience == FOREVER:
                 raise _late(operation, session, what, begin, last) from error
+            error.note(f"It is not known how {what} ends; the last state of operation {operation.name} was {last}.")
             raise
     return answer
 
 
 def _failed(operation: Operation, session: Session, what: str) -> GcpError:
     error = t.cast(GcpError, operation.error)
-    error.message = f"{what} failed: {error.message}"
+    error.message, error.request_id = f"{what} failed: {error.message}", operation.name
     for sentence in advice(error, session.credential):
         error.note(sentence)
     return error

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp import operations
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import PROPAGATION, GcpError, Json
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import (
     Field,
     Leaf,
+    check,
     dig,
     leaves,
     nest,
@@ -79,10 +80,12 @@ def plan(
         return Plan("none") if current is None else Plan("delete", present, current=current)
     after = nest({leaf.path: leaf.value for leaf in known})
     if current is None:
-        return Plan("create", {}, after, {leaf.path: leaf.value for leaf in wanted})
+        return Plan("create", {}, after, {leaf.path: leaf.value for leaf in wanted if not leaf.removed})
     different = [leaf for leaf in known if not leaf.field.same(leaf.value, dig(current, leaf.path))]
     refuse_immutable(different, current)
-    changes = {leaf.path: removing(leaf, current) if merge_patch else leaf.value for leaf in different}
+    kept = [leaf for leaf in different if not leaf.removed]
+    changes = {leaf.path: removing(leaf, current) if merge_patch else leaf.value for leaf in kept}
+    changes |= {leaf.removed: None for leaf in different if leaf.removed}
     changes |= {leaf.path: leaf.value for leaf in wanted if leaf.field.write_only and leaf.option in resend}
     # What is the same is shown in the task's words on both sides, so that the diff holds nothing but differences.
     before = copy.deepcopy(after)
@@ -94,8 +97,11 @@ def plan(
 def refuse_immutable(different: list[Leaf], current: Json) -> None:
     """Say what cannot be, and the way out."""
     if fixed := [leaf for leaf in different if leaf.field.immutable]:
-        values = [(leaf.option, leaf.field.shown(dig(current, leaf.path), leaf.value), leaf.value) for leaf in fixed]
-        words = "; ".join(f"{option} cannot be changed from {old!r} to {new!r}" for option, old, new in values)
+        there = [leaf.field.shown(dig(current, leaf.path), leaf.value) for leaf in fixed]
+        words = "; ".join(
+            f"{leaf.option} cannot be changed from {leaf.field.api_default if old is None else old!r} to {leaf.value!r}"
+            for leaf, old in zip(fixed, there, strict=True)
+        )
         raise GcpError(
             f"{words}: Google Cloud cannot change it in place. Leave the option as it is, or delete the "
             "resource first (state: absent) and create it anew."
@@ -129,9 +135,11 @@ class Resource:
     collection: t.ClassVar[str]  # path below the host, with parameters: "v1/projects/{project}/instances"
     item: t.ClassVar[str] = "{name}"  # path of the resource below its collection
     fields: t.ClassVar[dict[str, Field]]
+    rules: t.ClassVar[Json] = {}  # between options, as AnsibleModule takes them: {"required_if": [...]}
     create_query: t.ClassVar[dict[str, str]] = {}  # {"secretId": "{name}"}
     update_method: t.ClassVar[str] = "PATCH"
     update_mask: t.ClassVar[bool] = False  # the update takes ?updateMask=; without it, it is a JSON merge patch
+    answers_itself: t.ClassVar[bool] = False  # create and update answer the resource: it need not be read again
     guard_body: t.ClassVar[str] = ""  # path of the value that protects writes: "settings.settingsVersion"
     guard_query: t.ClassVar[dict[str, str]] = {}  # the same in the query: {"ifMetagenerationMatch": "metageneration"}
     state_path: t.ClassVar[str] = ""  # where the resource tells of its life: "status"
@@ -141,6 +149,14 @@ class Resource:
     def __init__(self, session: Session, params: Json) -> None:
         self.session, self.params = session, params
         self.warnings: list[str] = []
+
+    @classmethod
+    def check(cls, params: Json) -> None:
+        """Refuse a task that cannot be, before anything is asked; what ``must`` and ``rules`` cannot say goes here.
+
+        :raises GcpError: that names option, value and what is allowed.
+        """
+        check(cls.fields, params)
 
     @property
     def host(self) -> str:
@@ -312,7 +328,9 @@ def predict(resource: Resource) -> Json:
     if todo.action == "delete":
         current = None
     elif current is None:
-        current = todo.after
+        # With the name, by which later tasks of the same check refer to it as to the result of a run.
+        name = resource.params.get("name")
+        current = {**({"name": name} if name and todo.changed else {}), **todo.after}
     else:
         current = copy.deepcopy(current)
         for path in todo.changes:
@@ -325,8 +343,8 @@ def apply(resource: Resource) -> Json:
     """Read, plan, write, wait, read again. What comes between reading and writing leads to another plan."""
     present, patient = resource.params["state"] == "present", resource.params.get("wait", True)
     deadline = resource.session.deadline
-    begin = deadline.elapsed
     first: Plan | None = None
+    trouble: float | None = None  # when it began
     looks = replans = 0
     while True:
         current = settle(resource, patient=patient or not present)
@@ -340,8 +358,10 @@ def apply(resource: Resource) -> Json:
             answer = getattr(resource, todo.action)(todo)
             if patient:
                 resource.finish(answer, todo.action)
-            return result(resource, first, reread(resource, todo, patient))
+            told = resource.answers_itself and todo.action != "delete"
+            return result(resource, first, answer if told else reread(resource, todo, patient))
         except GcpError as error:
+            trouble = deadline.elapsed if trouble is None else trouble
             other = in_the_way(resource, error)
             if other:
                 error.note(f"{other} is in the way: delete it, or use another name.")
@@ -350,12 +370,27 @@ def apply(resource: Resource) -> Json:
                 again = looks <= LOOKS
             else:
                 replans += 1
+                by_others = error.conflict or has_gone(resource, todo, error)
                 again = not error.exhausted and (
-                    (replans <= REPLANS and (error.conflict or error.ambiguous))
-                    or deadline.elapsed - begin < error.patience
+                    (replans <= REPLANS and (by_others or error.ambiguous))
+                    or deadline.elapsed - trouble < error.patience
                 )
+                if by_others and not again:
+                    error.note(
+                        f"Somebody else changed {resource.title} each of the {replans} times that this was tried: run "
+                        "again when they are done."
+                    )
             if not again or not deadline.pause(backoff(looks + replans)):
                 raise
+
+
+def has_gone(resource: Resource, todo: Plan, error: GcpError) -> bool:
+    """Whether a write found nothing because somebody else deleted the resource after it was read."""
+    answered = error.missing or (todo.action == "delete" and error.status in {None, 400, 404, 409})
+    try:
+        return answered and todo.action in {"update", "delete"} and resource.read() is None
+    except GcpError:
+        return False  # the answer to the write says more
 
 
 def in_the_way(resource: Resource, error: GcpError) -> str:
@@ -368,14 +403,28 @@ def reread(resource: Resource, todo: Plan, patient: bool) -> Json | None:
     """The resource after a write; what was made may take some seconds to be seen everywhere."""
     if todo.action == "delete" and patient:
         return None
-    current = resource.read()
-    attempt = 0
-    while todo.action == "create" and patient and current is None:
-        if not resource.session.deadline.pause(backoff(attempt, 0.5, 5)):
-            raise GcpError(f"{resource.title} was created, but cannot be read. Run again.")
+    deadline = resource.session.deadline
+    begin, attempt = deadline.elapsed, 0
+    while True:
+        current = seen(resource, todo)
+        if current is not None or todo.action != "create" or not patient:
+            return current
+        if deadline.elapsed - begin > PROPAGATION or not deadline.pause(backoff(attempt, 0.5, 5)):
+            raise GcpError(
+                f"{resource.title} was created, but could not be read for {deadline.elapsed - begin:.0f} s: it was not "
+                "found. Run again; if it is not there then, somebody else deleted it."
+            )
         attempt += 1
-        current = resource.read()
-    return current
+
+
+def seen(resource: Resource, todo: Plan) -> Json | None:
+    """The resource; IAM refuses to tell of a new account, which it does not know yet, instead of not finding it."""
+    try:
+        return resource.read()
+    except GcpError as error:
+        if todo.action == "create" and error.status == 403 and "or it may not exist" in error.message:
+            return None
+        raise
 
 
 def result(resource: Resource, todo: Plan, current: Json | None) -> Json:

@@ -3,27 +3,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import random
 import time
 import typing as t
-from urllib.parse import urlsplit
 
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp import credentials
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp import credentials, transport
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.advice import advice
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import (
     ENABLING,
-    FOREVER,
-    UNREACHABLE,
     GcpError,
     Json,
-    advice,
     from_answer,
 )
 
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 60.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # seconds between attempts
+# Where an answer bears the number under which Google's support finds it.
+ID_HEADERS = ("X-GUploader-UploadID", "X-Goog-Request-Id", "X-Request-Id", "X-Cloud-Trace-Context")
 
 
 class Deadline:
@@ -62,6 +57,18 @@ def backoff(attempt: int, first: float = FIRST_PAUSE, longest: float = LONGEST_P
     return min(longest, first * 2.0 ** min(attempt, 16)) * random.uniform(0.5, 1)  # noqa: S311 (not a secret)
 
 
+class Raw(t.NamedTuple):
+    """A body that is not JSON. What answers it is not either: its ``type`` and ``text`` are handed on."""
+
+    content: bytes
+    content_type: str
+
+    @property
+    def arguments(self) -> Json:
+        """What requests takes for it."""
+        return {"data": self.content, "headers": {"Content-Type": self.content_type}}
+
+
 class Session:
     """Asks the APIs as one caller.
 
@@ -80,13 +87,11 @@ class Session:
         :raises GcpError: if the credential cannot be used.
         :raises ImportError: if google-auth or requests is not installed.
         """
-        from google.auth.transport.requests import AuthorizedSession
-
+        deadline = Deadline(params["timeout"])
         found = credentials.find(params)
         # An access token cannot be refreshed: a 401 is the answer, not an invitation to try.
-        refresh = () if params["auth_kind"] == "accesstoken" else (401,)
-        http = AuthorizedSession(found.value, refresh_status_codes=refresh)
-        return cls(http, Deadline(params["timeout"]), found.name)
+        http = transport.authorized(found.value, deadline, refreshable=params["auth_kind"] != "accesstoken")
+        return cls(http, deadline, found.name)
 
     def get(self, url: str, query: Json | None = None) -> Json | None:
         """The resource, or None where there is none (404)."""
@@ -105,7 +110,7 @@ class Session:
         query: Json | None = None,
         *,
         repeatable: bool | None = None,
-        read_seconds: float = READ_SECONDS,
+        read_seconds: float = transport.READ_SECONDS,
     ) -> Json:
         """Send a request, and again while that can help; the JSON of the answer.
 
@@ -114,6 +119,11 @@ class Session:
         :param read_seconds: how long to wait for the answer to one attempt.
         :raises GcpError: with advice, once asking again cannot help or the deadline has come.
         """
+        if method != "GET" and self.deadline.left <= 0:
+            raise GcpError(
+                f"The {self.deadline.seconds:.0f} s of the option timeout are over, so that {method} {url} was not "
+                "sent. Run again, or raise the option timeout."
+            )
         repeatable = method != "POST" if repeatable is None else repeatable
         begin, attempt = self.deadline.elapsed, 0
         while True:
@@ -125,11 +135,13 @@ class Session:
                 pause = max(backoff(attempt), error.retry_after)
                 attempt += 1
                 spent = self.deadline.elapsed - begin
-                gone = error.status == 404 and method in {"GET", "DELETE"}  # an answer, however new the resource is
+                reading = method == "GET" or url.endswith(":getIamPolicy")
+                gone = error.status == 404 and (reading or method == "DELETE")  # an answer, however new it is
                 if (error.ambiguous and not repeatable) or gone or not error.patience:
                     raise self._explained(error) from error.__cause__
                 if spent + pause > error.patience or pause >= self.deadline.left:
-                    error.note(f"It was asked {attempt} times in {spent:.0f} s.")
+                    limit = "" if spent + pause > error.patience else f"; timeout is {self.deadline.seconds:.0f} s"
+                    error.note(f"It was asked {attempt} times in {spent:.0f} s{limit}.")
                     error.exhausted = True
                     raise self._explained(error) from error.__cause__
                 self.deadline.pause(pause)
@@ -139,7 +151,9 @@ class Session:
         if not switch:
             return False
         try:
-            service = self._once("GET", f"https://serviceusage.googleapis.com/v1/{switch}", None, None, READ_SECONDS)
+            service = self._once(
+                "GET", f"https://serviceusage.googleapis.com/v1/{switch}", None, None, transport.READ_SECONDS
+            )
         except GcpError:
             return False  # what the API said of itself stands
         return bool(service.get("state") == "ENABLED")
@@ -150,85 +164,29 @@ class Session:
         return error
 
     def _once(self, method: str, url: str, body: t.Any, query: Json | None, read_seconds: float) -> Json:
-        from google.auth import exceptions as auth
-        from requests import exceptions as http
+        from google.auth.exceptions import GoogleAuthError
 
         left = max(self.deadline.left, 0.1)
-        timeout = (min(CONNECT_SECONDS, left), min(read_seconds, left))
+        timeout = (min(transport.CONNECT_SECONDS, left), min(read_seconds, left))
         try:
-            answer = self.http.request(method, url, json=body, params=query, timeout=timeout)
-        except auth.TransportError as error:
-            raise no_token(error).during(method, url) from error
-        except auth.GoogleAuthError as error:
-            raise self._refused(error).during(method, url) from error
-        except http.RequestException as error:
-            raise lost(url, error).during(method, url) from error
+            sent: Json = body.arguments if isinstance(body, Raw) else {"json": body}
+            answer = self.http.request(method, url, params=query, timeout=timeout, **sent)
+        except (GoogleAuthError, OSError) as error:  # an exception of requests is an OSError
+            raise transport.failure(error, url, self.credential).during(method, url) from error
+        if isinstance(body, Raw) and answer.status_code < 400:
+            # Not ``answer.text``, which guesses the encoding, and takes its time for it.
+            return {"type": answer.headers.get("Content-Type", ""), "text": answer.content.decode(errors="replace")}
         try:
             content = answer.json() if answer.content else {}
         except ValueError:
             content = None
-        if answer.status_code >= 400 or not isinstance(content, dict):
-            seconds = answer.headers.get("Retry-After", "")
-            retry_after = float(seconds) if seconds.isdigit() else 0
-            raise from_answer(answer.status_code, content, answer.text, retry_after).during(method, url)
-        return content
-
-    def _refused(self, error: Exception) -> GcpError:
-        """What google-auth says when it gets no token."""
-        told = " ".join(explanations(error))
-        reason = "invalid_grant" if "invalid_grant" in str(error) else ""
-        if getattr(error, "retryable", False):
-            return GcpError(f"No access token could be had: {told}", reason=reason, patience=UNREACHABLE)
-        result = GcpError(f"No access token could be had: {told}", reason=reason)
-        result.note(
-            "The credential was refused: check that its account and key still exist and that the clock is right."
+        if answer.status_code < 400 and isinstance(content, dict):
+            return content
+        seconds = answer.headers.get("Retry-After", "")
+        result = from_answer(answer.status_code, content, answer.text, float(seconds) if seconds.isdigit() else 0)
+        result.request_id = (
+            result.request_id
+            or next((answer.headers[name] for name in ID_HEADERS if name in answer.headers), "")
+            or str((query or {}).get("requestId", ""))
         )
-        return result.note(f"The credential was: {self.credential}.")
-
-
-def explanations(error: Exception) -> t.Iterator[str]:
-    """What google-auth says, with what the answer said that it hands on as it came."""
-    yield str(error.args[0] if error.args else error)
-    for more in error.args[1:]:
-        with contextlib.suppress(ValueError, TypeError):
-            yield from_answer(0, json.loads(more), "").message
-
-
-def no_token(error: Exception) -> GcpError:
-    """The endpoint that gives tokens does not answer; the request itself was not sent."""
-    from requests.exceptions import RequestException
-
-    inner = error.args[0] if error.args else None
-    if not isinstance(inner, RequestException):
-        return unreachable("The token endpoint", error)
-    result = lost(getattr(inner.request, "url", None) or "The token endpoint", inner)
-    result.ambiguous = False
-    return result
-
-
-def lost(url: str, error: Exception) -> GcpError:
-    """What no answer at all means: whether the request may have been received, and whether to ask again."""
-    from requests import exceptions as http
-    from urllib3 import exceptions as sockets
-
-    endpoint = urlsplit(url).hostname or url
-    cause = getattr(error.args[0], "reason", error.args[0]) if error.args else error
-    if isinstance(error, http.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return GcpError(f"The certificate of {endpoint} is not trusted: {cause}").note(
-            "Give the CA of the proxy in REQUESTS_CA_BUNDLE."
-        )
-    if isinstance(error, http.ConnectTimeout | http.ProxyError) or isinstance(cause, sockets.NewConnectionError):
-        return unreachable(endpoint, error)
-    if isinstance(error, http.ConnectionError | http.Timeout | http.ChunkedEncodingError):
-        return GcpError(f"{endpoint} did not answer: {cause}", patience=FOREVER, ambiguous=True).note(
-            f"Check that {endpoint} is reachable from here."
-        )
-    return GcpError(f"The request to {endpoint} could not be sent: {error}")
-
-
-def unreachable(endpoint: str, error: Exception) -> GcpError:
-    """The request was not received: nothing listens, no name, no route, no proxy."""
-    cause = getattr(error.args[0], "reason", error.args[0]) if error.args else error
-    return GcpError(f"{endpoint} cannot be reached: {cause}", patience=UNREACHABLE).note(
-        "Check the network and the proxy (HTTPS_PROXY) of the machine that runs the module."
-    )
+        raise result.during(method, url)

@@ -9,6 +9,7 @@ from ansible_collections.mlops.mlflow.plugins.modules.gcp_compute_address import
 
 ALL = "compute/v1/projects/p/regions/r/addresses"
 ITEM = f"{ALL}/a"
+NET = "https://www.googleapis.com/compute/v1/projects/p/global/networks/default"
 PLACE: dict[str, t.Any] = {"region": "r"}
 NOW = {
     "name": "a",
@@ -80,3 +81,15 @@ def test_an_address_is_given_back(http: t.Any, run: t.Any, done: t.Any) -> None:
     http.when("GET", ITEM, NOW).when("DELETE", ITEM, done())
     assert run(Address, name="a", **PLACE, state="absent")["changed"]
     assert http.writes == [("DELETE", ITEM, None, {})]
+
+
+def test_a_range_of_a_network_is_reserved(http: t.Any, run: t.Any, done: t.Any) -> None:
+    now = {"name": "a", "addressType": "INTERNAL", "purpose": "IPSEC_INTERCONNECT", "prefixLength": 29, "network": NET}
+    options = {"address_type": "INTERNAL", "purpose": "IPSEC_INTERCONNECT", "prefix_length": 29, "network": "default"}
+    http.will_answer(404).when("GET", ITEM, now).when("POST", ALL, done())
+    run(Address, name="a", **PLACE, **options)
+    assert http.writes == [("POST", ALL, now, {})]
+    assert not run(Address, name="a", **PLACE, **options)["changed"]
+    for other in ({"prefix_length": 28}, {"network": "other"}):
+        with pytest.raises(GcpError, match=f"{next(iter(other))} cannot be changed from"):
+            run(Address, name="a", **PLACE, **other)

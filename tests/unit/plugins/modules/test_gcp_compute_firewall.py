@@ -47,7 +47,7 @@ def test_a_rule_is_created(http: t.Any, run: t.Any, done: t.Any) -> None:
         {"direction": "INGRESS", "priority": 1000, "disabled": False},
         {"source_ranges": ["10.1.2.3/8", "0.0.0.0/0"]},
         {"allowed": [{"ip_protocol": "ICMP"}, {"ip_protocol": "tcp", "ports": ["5000", "22"]}]},
-        {"log_config": {"enable_logging": False}},
+        {"log_config": {"enable": False}},
         {"target_tags": ["mlflow"]},
         {"source_tags": []},
     ],
@@ -66,7 +66,11 @@ def test_the_same_rule_stays(http: t.Any, run: t.Any, options: t.Any) -> None:
         ({"target_tags": []}, {"targetTags": []}),
         ({"disabled": True}, {"disabled": True}),
         ({"priority": 0}, {"priority": 0}),
-        ({"log_config": {"enable_logging": True}}, {"logConfig": {"enable": True}}),
+        ({"log_config": {"enable": True}}, {"logConfig": {"enable": True}}),
+        (
+            {"log_config": {"enable": True, "metadata": "EXCLUDE_ALL_METADATA"}},
+            {"logConfig": {"enable": True, "metadata": "EXCLUDE_ALL_METADATA"}},
+        ),
         ({"source_ranges": [], "source_tags": ["x"]}, {"sourceRanges": [], "sourceTags": ["x"]}),
     ],
 )
@@ -97,7 +101,43 @@ def test_what_cannot_be_changed_is_an_error(http: t.Any, run: t.Any, options: t.
         run(Firewall, name="ssh", **options)
 
 
+def test_a_rule_that_lets_through_cannot_become_one_that_stops(http: t.Any, run: t.Any) -> None:
+    http.when("GET", ITEM, NOW)
+    with pytest.raises(GcpError, match=r"denied cannot be set, because .*firewalls/ssh has allowed.*state: absent"):
+        run(Firewall, name="ssh", denied=SSH)
+    assert http.writes == []
+
+
+def test_a_rule_for_what_goes_out_is_not_emptied_because_it_would_be_about_all(http: t.Any, run: t.Any) -> None:
+    http.when("GET", ITEM, {**NOW, "direction": "EGRESS", "destinationRanges": ["10.0.0.0/8"], "sourceRanges": []})
+    with pytest.raises(GcpError, match=r"destination_ranges would be empty.*0\.0\.0\.0/0"):
+        run(Firewall, name="ssh", destination_ranges=[])
+    assert http.writes == []
+
+
 def test_a_rule_is_deleted(http: t.Any, run: t.Any, done: t.Any) -> None:
     http.when("GET", ITEM, NOW).when("DELETE", ITEM, done())
     assert run(Firewall, name="ssh", state="absent")["resource"] == {}
     assert http.writes == [("DELETE", ITEM, None, {})]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"priority": 65536}, "priority is 65536, but must be a number from 0 to 65535"),
+        ({"allowed": [{"ip_protocol": "http"}]}, r"allowed\[0\].ip_protocol is 'http'"),
+        ({"allowed": [{"ip_protocol": "256"}]}, r"ip_protocol is '256'"),
+        ({"denied": [{"ip_protocol": "tcp", "ports": ["22", "a-b"]}]}, r"denied\[0\].ports\[1\] is 'a-b'"),
+        ({"source_ranges": ["10.0.0.0/33"]}, r"source_ranges\[0\] is '10.0.0.0/33'"),
+        ({"target_tags": ["Web"]}, r"target_tags\[0\] is 'Web'"),
+        ({"log_config": {"enable": False, "metadata": "INCLUDE_ALL_METADATA"}}, "log_config.metadata is for a rule"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused_before_anything_is_asked(make: t.Any, options: t.Any, message: str) -> None:
+    with pytest.raises(GcpError, match=message):
+        Firewall.check(make(Firewall, name="ssh", **options).params)
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "TCP", "0", "58", "199", "255", "all"])
+def test_a_protocol_is_a_name_or_a_number(make: t.Any, protocol: str) -> None:
+    Firewall.check(make(Firewall, name="ssh", allowed=[{"ip_protocol": protocol}]).params)

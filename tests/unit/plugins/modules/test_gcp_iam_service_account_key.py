@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import typing as t
 from pathlib import Path
@@ -68,6 +69,7 @@ def test_the_private_key_is_told_nowhere(http: t.Any, key: t.Any, file: Path, ch
 
 def test_a_key_that_is_in_use_is_left_alone(http: t.Any, key: t.Any, file: Path) -> None:
     file.write_text(json.dumps(content()))
+    file.chmod(0o600)
     http.when("GET", f"{KEYS}/k1", public())
     before = file.stat()
     assert not key(key_algorithm="KEY_ALG_RSA_2048")["changed"]
@@ -101,6 +103,7 @@ def test_another_algorithm_is_an_error(http: t.Any, key: t.Any, file: Path) -> N
         ("my diary", "is not a key of a service account"),
         ("[]", "is not a key of a service account"),
         ("{}", "is not a key of a service account"),
+        (json.dumps(content("")), "is not a key of a service account"),
         (json.dumps(content(email="other@p.iam.gserviceaccount.com")), "is a key of other@p.iam"),
     ],
 )
@@ -118,6 +121,44 @@ def test_no_key_is_made_that_cannot_be_written(http: t.Any, run: t.Any, tmp_path
     with pytest.raises(GcpError, match="cannot be written: No such file or directory"):
         run(IamServiceAccountKey, service_account="client", path=str(tmp_path / "nowhere" / "client.json"))
     assert http.writes == []
+
+
+@pytest.mark.parametrize("broken", ["os.fsync", "pathlib.Path.replace"])
+def test_a_key_that_cannot_be_kept_is_deleted(
+    http: t.Any, key: t.Any, file: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def full(*_arguments: t.Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(broken, full)
+    http.when("POST", KEYS, private()).when("DELETE", f"{KEYS}/k1", {})
+    with pytest.raises(GcpError, match="cannot be written: No space left on device"):
+        key()
+    assert [request.method for request in http.writes] == ["POST", "DELETE"]
+    assert list(file.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "options", "words"),
+    [
+        ("pathlib.Path.chmod", {}, "cannot be closed to others: Operation not permitted"),
+        ("pathlib.Path.unlink", {"state": "absent"}, "cannot be deleted: Operation not permitted"),
+    ],
+)
+def test_what_the_machine_refuses_is_told(
+    http: t.Any, key: t.Any, file: Path, monkeypatch: pytest.MonkeyPatch, broken: str, options: Json, words: str
+) -> None:
+    file.write_text(json.dumps(content()))
+    file.chmod(0o644)
+    http.when("GET", f"{KEYS}/k1", public()).when("DELETE", f"{KEYS}/k1", {})
+
+    def refused(*_arguments: t.Any, **_options: t.Any) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(broken, refused)
+        with pytest.raises(GcpError, match=words):
+            key(**options)
 
 
 def test_an_answer_that_was_lost_is_told_and_not_repeated(http: t.Any, key: t.Any, file: Path) -> None:

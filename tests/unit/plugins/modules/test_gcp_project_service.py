@@ -28,8 +28,8 @@ def test_what_is_missing_is_enabled_at_once(http: t.Any, run: t.Any) -> None:
     http.when("GET", f"{ALL}:batchGet", before, after).when("POST", f"{ALL}:batchEnable", DONE)
     result = run(ProjectService, names=names("run", "compute", "iam"))
     assert result["resource"] == after
-    assert result["diff"]["before"]["iam.googleapis.com"] == "DISABLED"
-    assert result["diff"]["after"]["iam.googleapis.com"] == "ENABLED"
+    assert result["diff"]["before"] == {"compute.googleapis.com": "ENABLED"}
+    assert result["diff"]["after"] == dict.fromkeys(names("run", "compute", "iam"), "ENABLED")
     assert http.writes == [("POST", f"{ALL}:batchEnable", {"serviceIds": names("run", "iam")}, {})]
 
 
@@ -54,6 +54,36 @@ def test_absent_disables_what_is_enabled(http: t.Any, run: t.Any) -> None:
     http.when("POST", f"{ALL}/run.googleapis.com:disable", DONE)
     assert run(ProjectService, names=names("run", "iam"), state="absent")["changed"]
     assert http.writes == [("POST", f"{ALL}/run.googleapis.com:disable", {}, {})]
+
+
+def refusal(message: str) -> t.Any:
+    """What Google answers where the state of things does not allow it."""
+    return {"error": {"code": 400, "message": message, "status": "FAILED_PRECONDITION"}}
+
+
+def test_what_others_depend_on_is_told_with_the_way_out(http: t.Any, run: t.Any) -> None:
+    words = "The service compute.googleapis.com is depended on by the following active services: run.googleapis.com;"
+    http.when("GET", f"{ALL}:batchGet", services(compute="ENABLED"))
+    http.when("GET", f"{ALL}/compute.googleapis.com", services(compute="ENABLED")["services"][0])
+    http.when("POST", f"{ALL}/compute.googleapis.com:disable", refusal(words), status_code=400)
+    with pytest.raises(GcpError, match=r"run\.googleapis\.com.*or set disable_dependent_services=true"):
+        run(ProjectService, names=names("compute"), state="absent")
+    assert len(http.writes) == 1
+
+
+def test_those_that_depend_go_too_where_that_is_asked(http: t.Any, run: t.Any) -> None:
+    http.when("GET", f"{ALL}:batchGet", services(compute="ENABLED"))
+    http.when("POST", f"{ALL}/compute.googleapis.com:disable", DONE)
+    run(ProjectService, names=names("compute"), state="absent", disable_dependent_services=True)
+    assert [request.body for request in http.writes] == [{"disableDependentServices": True}]
+
+
+def test_another_refusal_is_not_taken_for_one_that_passes(http: t.Any, run: t.Any) -> None:
+    http.when("GET", f"{ALL}:batchGet", services(run="ENABLED"))
+    http.when("GET", f"{ALL}/run.googleapis.com", services(run="ENABLED")["services"][0])
+    http.when("POST", f"{ALL}/run.googleapis.com:disable", refusal("It is in use."), status_code=400)
+    with pytest.raises(GcpError, match="It is in use"):
+        run(ProjectService, name="run.googleapis.com", state="absent")
 
 
 def test_check_mode_enables_nothing(http: t.Any, run: t.Any) -> None:

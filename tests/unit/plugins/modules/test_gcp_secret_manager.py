@@ -6,6 +6,7 @@ import json
 import typing as t
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.crc32c import crc32c
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import argument_spec
 from ansible_collections.mlops.mlflow.plugins.modules.gcp_secret_manager import SecretManager
@@ -22,7 +23,8 @@ DISABLED = {"error": {"code": 400, "message": "... is in DISABLED state.", "stat
 
 def payload(value: str) -> Json:
     """A version, as it is sent and told."""
-    return {"payload": {"data": base64.b64encode(value.encode()).decode()}}
+    data = value.encode()
+    return {"payload": {"data": base64.b64encode(data).decode(), "dataCrc32c": str(crc32c(data))}}
 
 
 def stored(http: t.Any, value: str | None = None) -> None:
@@ -49,7 +51,7 @@ def test_a_secret_without_a_value_has_no_version(http: t.Any, run: t.Any) -> Non
     assert [r.path for r in http.writes] == [SECRETS]
 
 
-@pytest.mark.parametrize(("value", "versions"), [("s3cret", 0), ("another", 1), ("", 1), ("p@ss:/%#ü", 1)])
+@pytest.mark.parametrize(("value", "versions"), [("s3cret", 0), ("another", 1), ("p@ss:/%#ü", 1)])
 def test_a_version_is_added_if_the_latest_differs(http: t.Any, run: t.Any, value: str, versions: int) -> None:
     stored(http, "s3cret")
     assert run(SecretManager, name="one", value=value)["changed"] is bool(versions)
@@ -139,11 +141,35 @@ def test_a_secret_is_deleted(http: t.Any, run: t.Any) -> None:
     assert [(r.method, r.path) for r in http.writes] == [("DELETE", ONE)]
 
 
-def test_one_version_cannot_be_deleted_by_mistake(http: t.Any, run: t.Any) -> None:
+def test_a_version_that_is_no_number_is_not_destroyed(make: t.Any) -> None:
+    with pytest.raises(GcpError, match="must be a number with state=absent"):
+        SecretManager.check(make(SecretManager, name="one", state="absent", version="all").params)
+
+
+def test_one_version_is_destroyed_if_nobody_changed_it(http: t.Any, run: t.Any) -> None:
     stored(http)
-    with pytest.raises(GcpError, match="deletes the secret with all its versions"):
-        run(SecretManager, name="one", state="absent", version="3")
-    assert http.writes == []
+    third = {"name": "projects/1/secrets/one/versions/3", "state": "ENABLED", "etag": "e"}
+    http.when("GET", f"{ONE}/versions/3", third).when("POST", f"{ONE}/versions/3:destroy", third)
+    assert run(SecretManager, name="one", state="absent", version="3")["changed"]
+    assert [(r.path, r.body) for r in http.writes] == [(f"{ONE}/versions/3:destroy", {"etag": "e"})]
+
+
+def test_an_update_carries_the_etag(http: t.Any, run: t.Any) -> None:
+    http.when("GET", ONE, CURRENT | {"etag": "e", "versionDestroyTtl": "86400s"}).when("PATCH", ONE, CURRENT)
+    assert run(SecretManager, name="one", annotations={"A": "b"}, version_destroy_ttl=0)["changed"]
+    (request,) = http.writes
+    assert request.body == {"annotations": {"A": "b"}, "versionDestroyTtl": None, "etag": "e"}
+    assert request.query == {"updateMask": "annotations,versionDestroyTtl"}
+
+
+def test_the_keys_of_a_secret_are_sent_with_its_whole_replication(http: t.Any, run: t.Any) -> None:
+    key = "projects/p/locations/global/keyRings/r/cryptoKeys/k"
+    stored(http)
+    automatic = {"automatic": {"customer_managed_encryption": {"kms_key_name": key}}}
+    assert run(SecretManager, name="one", replication=automatic)["changed"]
+    (request,) = http.writes
+    sent = {"automatic": {"customerManagedEncryption": {"kmsKeyName": key}}}
+    assert (request.body, request.query) == ({"replication": sent}, {"updateMask": "replication"})
 
 
 def test_a_value_is_kept_out_of_the_log() -> None:

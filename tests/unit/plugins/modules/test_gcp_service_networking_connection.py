@@ -61,6 +61,16 @@ def test_a_new_connection_needs_ranges(http: t.Any, run: t.Any) -> None:
         run(ServiceNetworkingConnection, network="default")
 
 
+def test_a_connection_whose_peering_was_removed_gets_its_ranges_by_an_update(http: t.Any, run: t.Any) -> None:
+    text = "Cannot modify allocated ranges in CreateConnection. Please use UpdateConnection."
+    failed = {"name": "operations/pssn.2", "done": True, "error": {"code": 9, "message": text}}
+    http.when("GET", ALL, {}, {"connections": [NOW]}).when("POST", ALL, failed).when("PATCH", f"{ALL}/-", DONE)
+    assert run(ServiceNetworkingConnection, network="default", reserved_peering_ranges=["one"])["changed"]
+    body = {"network": NETWORK, "reservedPeeringRanges": ["one"]}
+    query = {"updateMask": "reservedPeeringRanges", "force": "true"}
+    assert http.writes == [("POST", ALL, body, {}), ("PATCH", f"{ALL}/-", body, query)]
+
+
 def test_a_connection_is_ended(http: t.Any, run: t.Any) -> None:
     item = f"{ALL}/servicenetworking-googleapis-com"
     http.when("GET", ALL, {"connections": [NOW]}).when("POST", item, DONE)

@@ -168,7 +168,10 @@ def test_a_name_that_was_used_lately_is_told(http: t.Any, run: t.Any) -> None:
     [
         ("Invalid request: Invalid value for region: mars-1.", "Check the option region, which is mars-1"),
         ("Invalid Tier (db-huge) for (POSTGRES_16)", r"Check the option settings\.tier, which is db-huge"),
-        ("Invalid request: Invalid flag.", r"Invalid flag\.$"),
+        ("Invalid request: Unknown database flag x.", r"Check the option settings\.database_flags\.$"),
+        ("Invalid request: Invalid authorized network value x.", r"settings\.ip_configuration\.authorized_networks\.$"),
+        ("Root user's password is not policy compliant.", r"Check the option root_password\.$"),
+        ("Invalid request: Something else.", r"Something else\.$"),
     ],
 )
 def test_a_refusal_names_the_option(http: t.Any, run: t.Any, message: str, words: str) -> None:
@@ -224,6 +227,45 @@ def test_an_instance_is_deleted(http: t.Any, run: t.Any) -> None:
     http.will_answer(200, CURRENT).will_answer(200, OPERATION).will_answer(404)
     assert run(SqlInstance, name="one", state="absent")["changed"]
     assert [(request.method, request.path) for request in http.writes] == [("DELETE", ONE)]
+
+
+@pytest.mark.parametrize(
+    ("options", "query"),
+    [
+        ({"enable_final_backup": False}, {"enableFinalBackup": "false"}),
+        (
+            {"enable_final_backup": True, "final_backup_ttl_days": 90, "final_backup_description": "the end"},
+            {"enableFinalBackup": "true", "finalBackupTtlDays": "90", "finalBackupDescription": "the end"},
+        ),
+    ],
+)
+def test_a_deletion_says_whether_there_is_to_be_a_last_backup(
+    http: t.Any, run: t.Any, options: t.Any, query: t.Any
+) -> None:
+    http.will_answer(200, CURRENT).will_answer(200, OPERATION).will_answer(404)
+    assert run(SqlInstance, name="one", state="absent", **options)["changed"]
+    assert [(request.method, request.query) for request in http.writes] == [("DELETE", query)]
+
+
+@pytest.mark.parametrize(
+    ("current", "wanted", "offers", "words"),
+    [
+        pytest.param("POSTGRES_16", "POSTGRES_17", ["POSTGRES_17"], "set allow_major_version_upgrade", id="offered"),
+        pytest.param("POSTGRES_16", "POSTGRES_17", [], "set allow_major_version_upgrade", id="not told"),
+        pytest.param("POSTGRES_16", "POSTGRES_15", [], "has no such upgrade", id="lower"),
+        pytest.param("POSTGRES_9_6", "POSTGRES_10", [], "set allow_major_version_upgrade", id="higher by number"),
+        pytest.param("POSTGRES_16", "POSTGRES_19", ["POSTGRES_17"], "upgraded to POSTGRES_17", id="not offered"),
+        pytest.param("POSTGRES_16", "MYSQL_8_4", [], "has no such upgrade", id="another database"),
+    ],
+)
+def test_a_version_that_cannot_be_had_just_so_is_an_error(
+    http: t.Any, run: t.Any, current: str, wanted: str, offers: t.Any, words: str
+) -> None:
+    listed = [{"name": offer, "majorVersion": offer} for offer in offers]
+    http.when("GET", ONE, CURRENT | {"databaseVersion": current, "upgradableDatabaseVersions": listed})
+    with pytest.raises(GcpError, match=words):
+        run(SqlInstance, name="one", database_version=wanted)
+    assert http.writes == []
 
 
 def test_an_instance_that_is_not_there_is_not_deleted(http: t.Any, run: t.Any) -> None:

@@ -55,6 +55,27 @@ def test_a_password_is_set_always_if_that_is_asked(http: t.Any, run: t.Any) -> N
     assert sent == [("PUT", USERS, {"name": "jane", "password": PASSWORD}, {"name": "jane"})]
 
 
+@pytest.mark.parametrize(
+    ("roles", "named"),
+    [(["a", "b"], {"databaseRoles": ["a", "b"]}), ([], {})],
+)
+def test_roles_are_named_in_the_query_and_others_revoked(http: t.Any, run: t.Any, roles: t.Any, named: t.Any) -> None:
+    users(http, JANE | {"databaseRoles": ["b", "c"]})
+    assert run(SqlUser, instance="one", name="jane", database_roles=roles)["changed"]
+    (sent,) = http.writes
+    assert (sent.method, sent.body) == ("PUT", {"name": "jane"})
+    query = {key: value for key, value in sent.query.items() if value != []}
+    assert query == {"name": "jane", "revokeExistingRoles": "true", **named}
+
+
+def test_a_policy_is_sent_as_a_whole_without_its_status(http: t.Any, run: t.Any) -> None:
+    policy = {"allowedFailedAttempts": 3, "enableFailedAttemptsCheck": True, "status": {"locked": False}}
+    users(http, JANE | {"passwordPolicy": policy})
+    assert run(SqlUser, instance="one", name="jane", password_policy={"allowed_failed_attempts": 5})["changed"]
+    (sent,) = http.writes
+    assert sent.body["passwordPolicy"] == {"allowedFailedAttempts": 5, "enableFailedAttemptsCheck": True}
+
+
 def test_always_without_a_password_changes_nothing(http: t.Any, run: t.Any) -> None:
     users(http, JANE)
     assert not run(SqlUser, instance="one", name="jane", update_password="always")["changed"]

@@ -23,6 +23,11 @@ CURRENT: dict[str, t.Any] = {
     },
     "softDeletePolicy": {"retentionDurationSeconds": "604800"},
     "lifecycle": {"rule": [RULE]},
+    "cors": [{"origin": ["*"], "method": ["GET"]}],
+    "logging": {"logBucket": "logs", "logObjectPrefix": "one"},
+    "retentionPolicy": {"retentionPeriod": "60", "effectiveTime": "2026-01-01T00:00:00Z"},
+    "website": {"mainPageSuffix": "index.html", "notFoundPage": "404.html"},
+    "encryption": {"defaultKmsKeyName": "projects/p/locations/l/keyRings/r/cryptoKeys/k"},
 }
 NOT_EMPTY = {
     "error": {
@@ -66,6 +71,15 @@ def rule(**condition: t.Any) -> dict[str, t.Any]:
             id="a rule for live objects too",
         ),
         pytest.param({"lifecycle": {"rule": []}}, {"lifecycle": {"rule": []}}, id="no rule"),
+        pytest.param({"cors": []}, {"cors": []}, id="no web page"),
+        pytest.param({"logging": {"log_bucket": ""}}, {"logging": None}, id="no logs"),
+        pytest.param({"logging": {"log_bucket": "logs"}}, None, id="logs with the prefix that Google chose"),
+        pytest.param({"retention_policy": {"retention_period": 0}}, {"retentionPolicy": None}, id="no retention"),
+        pytest.param({"website": {"not_found_page": ""}}, {"website": {"notFoundPage": None}}, id="no page"),
+        pytest.param(
+            {"encryption": {"default_kms_key_name": ""}}, {"encryption": {"defaultKmsKeyName": None}}, id="no key"
+        ),
+        pytest.param({"rpo": "DEFAULT"}, None, id="the default that a region does not tell"),
     ],
 )
 def test_an_update_sends_what_differs_and_the_metageneration(
@@ -87,10 +101,11 @@ def test_a_bucket_that_somebody_else_changed_is_planned_again(http: t.Any, run: 
 def test_a_bucket_is_created_in_the_project(http: t.Any, run: t.Any) -> None:
     http.will_answer(404).will_answer(200, CURRENT).will_answer(200, CURRENT)
     options = {"location": "europe-west1", "uniform_bucket_level_access": True, "versioning": {"enabled": True}}
+    options |= {"retention_policy": {"retention_period": 0}, "logging": {"log_bucket": ""}}
     assert run(StorageBucket, name="one", **options)["resource"] == CURRENT
     (request,) = http.writes
     assert (request.method, request.path, request.query) == ("POST", BUCKETS, {"project": "p"})
-    assert request.body == {
+    assert request.body == {  # what is empty is not spoken of
         "name": "one",
         "location": "europe-west1",
         "versioning": {"enabled": True},
@@ -105,31 +120,21 @@ def test_the_location_stays(http: t.Any, run: t.Any) -> None:
 
 
 def test_a_bucket_that_is_not_empty_is_not_deleted(http: t.Any, run: t.Any) -> None:
-    http.when("GET", ONE, CURRENT).when("DELETE", ONE, NOT_EMPTY, status_code=409)
-    with pytest.raises(GcpError, match=r"not empty.*force_delete=true[^.]*\.$"):
+    http.when("GET", ONE, CURRENT).when("GET", OBJECTS, {"items": [{"name": "a"}]})
+    with pytest.raises(GcpError, match=r"'a' is in it.*force_delete=true"):
+        run(StorageBucket, name="one", state="absent")
+    assert http.writes == []
+
+
+def test_a_bucket_that_is_filled_meanwhile_is_not_deleted(http: t.Any, run: t.Any) -> None:
+    http.when("GET", ONE, CURRENT).when("GET", OBJECTS, {}).when("DELETE", ONE, NOT_EMPTY, status_code=409)
+    with pytest.raises(GcpError, match=r"not empty.*meanwhile\.$"):
         run(StorageBucket, name="one", state="absent")
     assert [r.path for r in http.writes] == [ONE]
 
 
-def test_each_version_of_each_object_goes_with_the_bucket(http: t.Any, run: t.Any) -> None:
-    page = {"items": [{"name": "a/b", "generation": "1"}, {"name": "a/b", "generation": "2"}], "nextPageToken": "x"}
-    http.will_answer(200, CURRENT)
-    http.will_answer(200, page).will_answer(204).will_answer(404)
-    http.will_answer(200, {"items": [{"name": "c", "generation": "3"}]}).will_answer(204)
-    http.will_answer(204).will_answer(404)
-    assert run(StorageBucket, name="one", state="absent", force_delete=True)["changed"]
-    assert [(r.path, r.query.get("generation")) for r in http.writes] == [
-        (f"{OBJECTS}/a%2Fb", "1"),
-        (f"{OBJECTS}/a%2Fb", "2"),
-        (f"{OBJECTS}/c", "3"),
-        (ONE, None),
-    ]
-    lists = [r.query for r in http.requests if r.path == OBJECTS]
-    assert [(query["versions"], query.get("pageToken")) for query in lists] == [("true", None), ("true", "x")]
-
-
 def test_check_mode_deletes_nothing(http: t.Any, run: t.Any) -> None:
-    http.when("GET", ONE, CURRENT)
+    http.when("GET", ONE, CURRENT).when("GET", OBJECTS, {"items": [{"name": "a"}]})
     result = run(StorageBucket, True, name="one", state="absent", force_delete=True)
     assert result["changed"]
     assert result["resource"] == {}

@@ -176,3 +176,19 @@ def test_an_option_is_the_field_in_camel_case(name: str, api: str) -> None:
 
 def test_a_tree_is_made_and_merged() -> None:
     assert merge(nest({"a.b": 1, "a.c": 2, "d": [1]}), nest({"a.b": 3})) == {"a": {"b": 3, "c": 2}, "d": [1]}
+
+
+def test_an_element_that_is_the_same_is_shown_in_the_words_of_the_task() -> None:
+    """The other element is shown with all that the task names of any, but never what is only written."""
+    current = [
+        {"IPProtocol": "tcp", "ports": ["1", "2"], "chosen": "x", "kind": "NORMAL"},
+        {"IPProtocol": "udp", "chosen": "y", "kind": "NORMAL"},
+    ]
+    desired = [
+        {"IPProtocol": "TCP", "ports": ["2", "1"], "secret": "s"},
+        {"IPProtocol": "udp", "chosen": "z"},
+    ]
+    assert RULES.shown(current, desired) == [
+        {"IPProtocol": "TCP", "ports": ["2", "1"]},
+        {"IPProtocol": "udp", "chosen": "y", "kind": "NORMAL"},
+    ]

@@ -91,3 +91,9 @@ def test_the_response_of_an_operation_is_the_answer(session: t.Any) -> None:
 def test_what_is_no_operation_is_at_its_end(session: t.Any, answer: t.Any) -> None:
     assert parse(answer, SQL_URL) is None
     assert wait(session, answer, SQL_URL, "create it") is answer
+
+
+def test_an_operation_that_cannot_be_asked_about_is_named(http: t.Any, session: t.Any) -> None:
+    http.will_answer(403, {"error": {"message": "not you"}})
+    with pytest.raises(GcpError, match=r"not you.*how create i ends; the last state of operation abc was PENDING"):
+        wait(session, SQL, SQL_URL, "create i")

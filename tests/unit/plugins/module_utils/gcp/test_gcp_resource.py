@@ -143,6 +143,30 @@ def test_a_key_goes_from_a_map_by_null_in_a_merge_patch() -> None:
     assert plan(Thing.fields, params, NOW, merge_patch=True).changes == {"settings.userLabels": {"x": "2", "y": None}}
 
 
+@pytest.mark.parametrize(
+    ("current", "size", "changes"),
+    [
+        pytest.param(None, 0, {}, id="a creation leaves it out"),
+        pytest.param(None, 5, {"log.size": 5}, id="a creation with a value"),
+        pytest.param({}, 0, {}, id="there is none"),
+        pytest.param({"log": {"size": "5", "kept": True}}, 0, {"log": None}, id="all of it goes"),
+        pytest.param({"log": {"size": "5"}}, 6, {"log.size": 6}, id="another value"),
+    ],
+)
+@pytest.mark.parametrize("merge_patch", [True, False])
+def test_what_the_api_has_no_empty_value_for_goes_by_null(
+    current: t.Any, size: int, changes: t.Any, merge_patch: bool
+) -> None:
+    fields = {"log": Field(type="dict", options={"size": Field(type="int", removes="log")})}
+    assert plan(fields, {"log": {"size": size}}, current, merge_patch=merge_patch).changes == changes
+
+
+def test_an_immutable_difference_tells_the_default_that_the_api_leaves_out() -> None:
+    fields = {"folders": Field(type="bool", immutable=True, api_default=False), "parts": Field(type="list")}
+    with pytest.raises(GcpError, match="folders cannot be changed from False to True"):
+        plan(fields, {"folders": True, "parts": ["a"]}, {"parts": ["a"]})
+
+
 def test_an_immutable_difference_names_option_values_and_the_way_out() -> None:
     with pytest.raises(GcpError, match=r"region cannot be changed from 'r' to 's'.*state: absent"):
         plan(Thing.fields, {"name": "a", "state": "present", "region": "s"}, NOW)
@@ -382,3 +406,78 @@ def test_what_is_in_the_way_is_named_at_once(http: t.Any, run: t.Any) -> None:
     with pytest.raises(GcpError, match="projects/p/disks/a is in the way"):
         run(Thing, name="a")
     assert len(http.writes) == 1
+
+
+def test_what_somebody_else_deleted_is_made_anew(http: t.Any, run: t.Any) -> None:
+    http.will_answer(200, NOW).will_answer(404).will_answer(404).will_answer(404).will_answer(200)
+    http.when("GET", URL, BIG)
+    assert run(Thing, name="a", **settings(tier="big"))["changed"]
+    assert [request.method for request in http.writes] == ["PATCH", "POST"]
+
+
+def test_what_a_write_refers_to_and_is_not_there_is_an_error_at_once(http: t.Any, run: t.Any) -> None:
+    missing = {"error": {"message": "The resource 'projects/q/networks/n' was not found"}}
+    http.when("GET", URL, NOW).when("PATCH", URL, missing, status_code=404)
+    with pytest.raises(GcpError, match="networks/n"):
+        run(Thing, name="a", **settings(tier="big"))
+    assert len(http.writes) == 1
+
+
+def test_a_deletion_that_comes_second_is_done(http: t.Any, run: t.Any) -> None:
+    gone = {"name": "operations/1", "done": True, "error": {"code": 5, "message": "It was not found."}}
+    http.will_answer(200, NOW).will_answer(200, gone)
+    assert run(Thing, name="a", state="absent")["changed"]
+
+
+def test_a_conflict_that_does_not_end_says_that_somebody_else_is_there(http: t.Any, run: t.Any) -> None:
+    http.when("GET", URL, NOW).when("PATCH", URL, {"error": {"message": "no match"}}, status_code=412)
+    with pytest.raises(GcpError, match=r"Somebody else changed projects/p/things/a each of the 9 times"):
+        run(Thing, name="a", **settings(tier="big"))
+
+
+@pytest.mark.parametrize(
+    ("status", "message"), [(501, "not implemented"), (412, "Constraint constraints/gcp.resourceLocations violated")]
+)
+def test_what_asking_again_does_not_help_is_asked_once(http: t.Any, run: t.Any, status: int, message: str) -> None:
+    http.when("GET", URL, NOW).when("PATCH", URL, {"error": {"message": message}}, status_code=status)
+    with pytest.raises(GcpError, match=message):
+        run(Thing, name="a", **settings(tier="big"))
+    assert len(http.writes) == 1
+
+
+def test_a_new_account_that_may_not_be_told_of_yet_is_waited_for(http: t.Any, run: t.Any) -> None:
+    hidden = {"error": {"message": "Permission 'iam.serviceAccounts.get' denied on resource (or it may not exist)."}}
+    http.will_answer(404).will_answer(200).will_answer(403, hidden).will_answer(403, hidden)
+    http.when("GET", URL, NOW)
+    assert run(Thing, name="a")["resource"] == NOW
+    http.will_answer(403, hidden)
+    with pytest.raises(GcpError, match="may not exist"):
+        run(Thing, name="a")
+
+
+def test_what_is_created_and_gone_again_is_told_soon(http: t.Any, run: t.Any, clock: t.Any) -> None:
+    http.when("POST", ALL, {})
+    with pytest.raises(GcpError, match=r"was created, but could not be read for \d+ s.*somebody else deleted it"):
+        run(Thing, name="a")
+    assert 60 <= clock.time < 70
+
+
+class Telling(Thing):
+    """Its writes answer what has become of it."""
+
+    answers_itself = True
+
+
+def test_what_a_write_answers_is_not_read_again(http: t.Any, run: t.Any) -> None:
+    http.will_answer(404).will_answer(200, NOW)
+    assert run(Telling, name="a")["resource"] == NOW
+    http.will_answer(200, NOW).will_answer(200, BIG)
+    assert run(Telling, name="a", **settings(tier="big"))["resource"] == BIG
+    assert [request.method for request in http.requests] == ["GET", "POST", "GET", "PATCH"]
+
+
+def test_a_write_that_fails_is_told_although_the_reading_after_it_fails_too(http: t.Any, run: t.Any) -> None:
+    http.will_answer(200, NOW).will_answer(404, {"error": {"message": "The resource 'a/b' was not found"}})
+    http.will_answer(403, {"error": {"message": "not any more"}})
+    with pytest.raises(GcpError, match="a/b"):
+        run(Thing, name="a", **settings(tier="big"))

@@ -2,13 +2,22 @@
 from __future__ import annotations
 
 import typing as t
+from http.client import RemoteDisconnected
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import Deadline, Session, backoff
 from google.auth.exceptions import RefreshError, TransportError
+from requests.exceptions import (
+    ChunkedEncodingError,
+    ConnectTimeout,
+    InvalidProxyURL,
+    InvalidSchema,
+    ProxyError,
+    ReadTimeout,
+    SSLError,
+)
 from requests.exceptions import ConnectionError as LostError
-from requests.exceptions import ConnectTimeout, ProxyError, ReadTimeout, SSLError
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
 URL = "https://compute.googleapis.com/compute/v1/projects/p/global/firewalls/f"
@@ -133,7 +142,7 @@ def test_a_create_with_a_request_id_is_repeated(http: t.Any, session: t.Any) -> 
 def test_the_deadline_bounds_all_repetitions(http: t.Any, clock: t.Any) -> None:
     http.when("GET", "compute/v1/projects/p/global/firewalls/f", {}, status_code=503)
     session = Session(http, Deadline(100, clock.now, clock.sleep))
-    with pytest.raises(GcpError, match=r"503.*It was asked \d+ times in \d+ s\."):
+    with pytest.raises(GcpError, match=r"503.*It was asked \d+ times in \d+ s; timeout is 100 s\."):
         session.get(URL)
     assert 80 < clock.time <= 100
 
@@ -196,3 +205,91 @@ def test_a_token_endpoint_that_fails_is_told_like_any_other(
     with pytest.raises(GcpError, match=told):
         session.request("POST", URL, {})
     assert len(http.requests) >= asked
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param(reset(), id="reset"),
+        pytest.param(LostError(ProtocolError("Connection aborted.", RemoteDisconnected("closed"))), id="EOF"),
+        pytest.param(SSLError("[SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred"), id="EOF within TLS"),
+        pytest.param(ChunkedEncodingError("IncompleteRead(3 bytes read, 9 more expected)"), id="half an answer"),
+        pytest.param(ReadTimeout("slow"), id="timeout"),
+    ],
+)
+def test_an_answer_that_is_lost_leaves_open_what_happened(http: t.Any, session: t.Any, failure: Exception) -> None:
+    http.will_raise(failure).will_answer(200, {"name": "f"})
+    assert session.request("PATCH", URL, {}) == {"name": "f"}, "repeated, if that does no harm"
+    http.will_raise(failure)
+    with pytest.raises(GcpError) as caught:
+        session.request("POST", URL, {})
+    assert caught.value.ambiguous
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (
+            SSLError("[SSL: WRONG_VERSION_NUMBER] wrong version number"),
+            r"cannot be reached: .*WRONG_VERSION.*HTTPS_PROXY",
+        ),
+        (
+            OSError("Could not find a suitable TLS CA certificate bundle, invalid path: /nope"),
+            "could not be sent: .*/nope",
+        ),
+        (InvalidSchema("Missing dependencies for SOCKS support."), "could not be sent: .*SOCKS"),
+        (InvalidProxyURL("Please check proxy URL: http://me:pass@host"), "could not be sent: .*http://host"),
+    ],
+)
+def test_what_no_request_gets_through_is_told(http: t.Any, session: t.Any, failure: Exception, told: str) -> None:
+    for _ in range(100):
+        http.will_raise(failure)
+    with pytest.raises(GcpError, match=told):
+        session.get(URL)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "query", "request_id"),
+    [
+        pytest.param({"X_GUploader_UploadID": "AB1"}, {}, {}, "AB1", id="of Storage"),
+        pytest.param({}, {}, {"requestId": "my-own"}, "my-own", id="that we sent"),
+        pytest.param(
+            {"X_GUploader_UploadID": "AB1"},
+            {"error": {"message": "x", "details": [{"requestId": "in-it"}]}},
+            {"requestId": "my-own"},
+            "in-it",
+            id="in the answer",
+        ),
+    ],
+)
+def test_a_request_can_be_found_by_its_id(
+    http: t.Any, session: t.Any, headers: t.Any, body: t.Any, query: t.Any, request_id: str
+) -> None:
+    http.will_answer(400, body, **headers)
+    with pytest.raises(GcpError, match=f"request {request_id}") as caught:
+        session.request("POST", URL, {}, query)
+    assert caught.value.request_id == request_id
+
+
+def test_a_write_is_not_begun_after_the_time_is_over(http: t.Any, clock: t.Any) -> None:
+    session = Session(http, Deadline(10, clock.now, clock.sleep))
+    clock.sleep(11)
+    with pytest.raises(GcpError, match="The 10 s of the option timeout are over"):
+        session.request("PATCH", URL, {})
+    assert http.requests == []
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        ("Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.", "timedatectl"),
+        ("Token has been expired or revoked.", "gcloud auth application-default login"),
+        ("Invalid JWT Signature.", "gcp_iam_service_account_key"),
+        ("Invalid grant: account not found", "check that its account and key still exist"),
+    ],
+)
+def test_a_key_that_is_refused_is_told_with_the_way_out(http: t.Any, session: t.Any, told: str, sentence: str) -> None:
+    answer = {"error": "invalid_grant", "error_description": told}
+    http.will_raise(RefreshError(f"invalid_grant: {told}", answer))
+    with pytest.raises(GcpError, match=sentence):
+        session.get(URL)
