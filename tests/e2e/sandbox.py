@@ -103,6 +103,15 @@ class Sandbox:
                 return output
         raise AssertionError(f"the task {task!r} was never reached:\n{output}")
 
+    def tasks(self, play: str, variables: dict[str, t.Any]) -> Run:
+        """Run a play of the test's own, as text."""
+        file = self.directory / "play.yml"
+        file.write_text(play)
+        command = ["ansible-playbook", "--inventory", str(self.inventory), str(file)]
+        run = self._run([*command, "--extra-vars", json.dumps(variables)], self.environment)
+        file.unlink()
+        return run
+
     def python(self, *arguments: str) -> Run:
         """Run Python as a user of the sandbox."""
         return self._run(["python", *arguments], self.environment)

@@ -58,6 +58,8 @@ COUNTED = {
     "compute.instances": 1,
     "compute.disks": 1,
     "compute.addresses": 2,
+    "compute.networks": 2,
+    "compute.routers": 0,
     "sql.instances": 1,
     "buckets": 1,
     "secrets": 1,
@@ -65,6 +67,25 @@ COUNTED = {
     "serviceAccounts": 3,
     "serviceAccountKeys": 1,
 }
+
+
+def test_the_network_is_its_own_and_open_to_what_it_says_alone(deployment: Sandbox) -> None:
+    found = deployment.state()["resources"]
+    assert [name for name in found["compute.subnetworks"] if not name.endswith("/default")] == [
+        f"projects/{deployment.variables['GCP_PROJECT']}/regions/europe-west1/subnetworks/mlflow"
+    ]
+    assert [name.rpartition("/")[2] for name in found["compute.firewalls"] if "/default-" not in name] == [
+        "mlflow-allow"
+    ]
+    assert [network.rpartition("/")[2] for network in found["connections"]] == ["mlflow"]
+
+
+def test_another_network_is_refused_before_anything_is_made(deployment: Sandbox) -> None:
+    before = deployment.state()
+    run = deployment.playbook("site", "--extra-vars", json.dumps({"gcp_infra_network": "default"}))
+    assert run.status != 0
+    assert "stay in the network that they were made in" in run.output
+    assert deployment.state() == before
 
 
 def test_a_second_run_changes_nothing_and_shows_no_password_however_much_it_tells(deployment: Sandbox) -> None:
@@ -208,8 +229,10 @@ def test_taking_it_down_wants_the_name_and_keeps_the_data(deployment: Sandbox) -
     assert run.status == 0, run.output
     left = deployment.state()["resources"]
     assert {
-        kind: len(left.get(kind, [])) for kind in ("compute.instances", "compute.disks", "sql.instances", "buckets")
+        kind: len(left.get(kind, []))
+        for kind in ("compute.instances", "compute.disks", "compute.networks", "sql.instances", "buckets")
     } == {
+        "compute.networks": 2,
         "compute.instances": 0,
         "compute.disks": 0,
         "sql.instances": 1,
@@ -222,8 +245,9 @@ def test_taking_all_of_it_down_leaves_an_empty_project(deployment: Sandbox) -> N
     run = deployment.playbook("teardown", "--extra-vars", said)
     assert run.status == 0, run.output
     left = deployment.state()["resources"]
-    kinds = ("compute.addresses", "compute.instances", "sql.instances", "buckets", "secrets")
+    kinds = ("compute.addresses", "compute.instances", "connections", "sql.instances", "buckets", "secrets")
     assert [kind for kind in kinds if left.get(kind)] == []
+    assert [name for name in left["compute.networks"] + left["compute.firewalls"] if "/default" not in name] == []
 
 
 def shows_password(text: str) -> bool:

@@ -12,6 +12,8 @@ from sandbox import CHECKOUT, Sandbox
 
 PLANNED = (
     "services | Enable the APIs",
+    "network | Create the network",
+    "network | Create the subnetwork",
     "bucket | Create the bucket",
     "service_account | Create the service account",
     "address | Reserve the external address",
@@ -54,6 +56,35 @@ def test_the_inventory_for_google_cloud_plans_each_resource_as_well(empty: Sandb
         pytest.param({"gcp_zone": "us-east1-b"}, ['gcp_zone "us-east1-b"'], id="a zone of another region"),
         pytest.param({"mlflow_port": 80}, ['mlflow_port is "80"', "from 1024 to 65535"], id="a privileged port"),
         pytest.param({"gcp_infra_allowed_cidrs": ["all"]}, ["gcp_infra_allowed_cidrs", "all"], id="no range"),
+        pytest.param(
+            {"gcp_infra_network": "default", "gcp_infra_subnetwork_cidr": "10.80.0.0/24"},
+            ['The network "default" belongs to the project'],
+            id="the project's network made anew",
+        ),
+        pytest.param(
+            {"gcp_infra_subnetwork_cidr": "198.51.100.0/24"},
+            ['gcp_infra_subnetwork_cidr is "198.51.100.0/24"', "private range"],
+            id="a range that is not private",
+        ),
+        pytest.param(
+            {"gcp_infra_subnetwork_cidr": "10.80.0.1/24"},
+            ['gcp_infra_subnetwork_cidr is "10.80.0.1/24"', "multiple of its size"],
+            id="a range that begins in the middle",
+        ),
+        pytest.param({"gcp_infra_subnetwork_cidr": "10.80.0.0/30"}, ["at least 8 addresses"], id="a range of four"),
+        pytest.param(
+            {"gcp_infra_subnetwork_cidr": "172.16.0.0/12"}, ["172.17.0.0/16"], id="a range that the database ignores"
+        ),
+        pytest.param(
+            {"gcp_infra_external_address": False},
+            ["gcp_infra_allowed_cidrs is not set", "internal address"],
+            id="nobody who reaches an internal address",
+        ),
+        pytest.param(
+            {"gcp_infra_external_address": False, "gcp_infra_allowed_cidrs": ["198.51.100.0/24"]},
+            ["gcp_infra_allowed_cidrs has public ranges alone"],
+            id="SSH to an internal address from outside",
+        ),
         pytest.param({"mlflow_name": "My_Server"}, ['mlflow_name is "My_Server"'], id="a name that cannot be"),
     ],
 )

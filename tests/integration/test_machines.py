@@ -247,19 +247,35 @@ def test_an_external_address_that_is_taken_is_refused(guest: Guest) -> None:
         guest.machines.delete(other.path)
 
 
-def test_a_vm_without_an_external_address_reaches_the_metadata_server_and_its_neighbours_alone(
-    guest: Guest, lab: Lab
+@pytest.fixture
+def outside(lab: Lab) -> t.Iterator[dict[str, str]]:
+    """Who listens at the sandbox's address: where its proxy would, and where anybody on the Internet might."""
+    address, proxy_port = lab.engine.settings.address, lab.engine.settings.proxy_port
+    with socket.create_server((address, proxy_port)), socket.create_server((address, 0)) as anybody:
+        yield {"proxy": f"{address}/{proxy_port}", "anybody": f"{address}/{anybody.getsockname()[1]}"}
+
+
+@pytest.mark.parametrize(
+    ("google_access", "nat", "reached"),
+    [
+        pytest.param(False, False, {"neighbour"}, id="none"),
+        pytest.param(True, False, {"neighbour", "proxy"}, id="to Google"),
+        pytest.param(True, True, {"neighbour", "proxy", "anybody"}, id="by NAT"),
+    ],
+)
+def test_a_vm_without_an_external_address_goes_out_as_it_may_and_nobody_comes_in(
+    guest: Guest, lab: Lab, outside: dict[str, str], google_access: bool, nat: bool, reached: set[str]
 ) -> None:
     private = dataclasses.replace(guest.machine, name="private", internal_ip="10.128.0.3", external_ip=None)
     guest.machines.start(private)
     try:
         address = guest.machines.metadata_address(private.path)
         eventually(lambda: address in guest.metadata.callers)
-        proxy = f"{lab.engine.settings.address}/22"
+        guest.machines.configure(dataclasses.replace(private, google_access=google_access, nat=nat))
         inside = lab.engine.client().containers.get("gcp-integration-z-private")
-        for target, expected in ((f"{guest.machine.internal_ip}/22", 0), (proxy, 124)):
+        for name, target in {"neighbour": f"{guest.machine.internal_ip}/22", **outside}.items():
             command = ["timeout", "3", "bash", "-c", f"exec 3<>/dev/tcp/{target}"]
-            assert inside.exec_run(command).exit_code == expected, target
+            assert (inside.exec_run(command).exit_code == 0) == (name in reached), name
         assert not is_open(address, 22)
         assert guest.ssh("timeout 3 bash -c 'exec 3<>/dev/tcp/10.128.0.3/22' && echo reached") == "reached"
     finally:

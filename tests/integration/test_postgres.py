@@ -179,6 +179,24 @@ def test_a_stopped_server_keeps_its_data(mlflow: None, servers: PostgresServers,
     assert inside.ask("mlflow", PASSWORD, "mlflow", "SELECT 1") == (0, "1")
 
 
+def test_a_user_is_a_member_of_the_roles_that_are_named_and_of_no_others(
+    servers: PostgresServers, inside: Client
+) -> None:
+    query = (
+        "SELECT coalesce(string_agg(held.rolname, ' ' ORDER BY held.rolname), '') FROM pg_auth_members "
+        "JOIN pg_roles held ON held.oid = roleid JOIN pg_roles holder ON holder.oid = member "
+        "WHERE holder.rolname = 'member'"
+    )
+    servers.set_user(SERVER.path, "member", "x")
+    assert inside.ask("member", "x", "postgres", query) == (0, "cloudsqlsuperuser")
+    for roles, told in ((["cloudsqliamuser", "pg_monitor"], "cloudsqliamuser pg_monitor"), ([], "")):
+        servers.set_user(SERVER.path, "member", None, roles)
+        assert inside.ask("member", "x", "postgres", query) == (0, told)
+    with pytest.raises(RefusedError, match='role "nobody" does not exist'):
+        servers.set_user(SERVER.path, "member", None, ["nobody"])
+    servers.drop_user(SERVER.path, "member")
+
+
 def test_a_user_that_owns_objects_is_not_dropped(servers: PostgresServers, inside: Client) -> None:
     servers.create_database(SERVER.path, "owned", "", "")
     servers.set_user(SERVER.path, "owner", "x")
