@@ -31,6 +31,7 @@ PLAYBOOK_FLAGS ?=
 # The version of PyPI's package `ansible` whose google.cloud `make compare` takes: 14.5.0 carries 1.15.0.
 COMPARE_ANSIBLE ?= 14.5.0
 COMPARE_FLAGS ?=
+CHAOS_FLAGS ?=
 
 ##@ Try it
 .PHONY: demo
@@ -89,7 +90,7 @@ integration: .venv/ready ## Run what stands behind the sandbox without its APIs:
 
 .PHONY: chaos
 chaos: .venv/ready $(CACHE)/tree ## Let each call of site.yml meet each fault, and see that the next run mends it (a sample is in `make unit`)
-	PYTHONPATH=$(CURDIR)/emulator:$(CURDIR)/tests:$(CURDIR)/tests/unit/emulator:$(CACHE)/tree python -m chaos.sweep
+	PYTHONPATH=$(CURDIR)/emulator:$(CURDIR)/tests:$(CURDIR)/tests/unit/emulator:$(CACHE)/tree python -m chaos.sweep $(CHAOS_FLAGS)
 
 .PHONY: compare
 compare: .venv/ready $(CACHE)/tree ## Run the same tasks with google.cloud and with ours, and write docs/comparison.md (not part of `make test`)
@@ -107,7 +108,8 @@ molecule: .venv/ready install ## Run the Molecule scenarios, in a sandbox of the
 ##@ Ship it
 .PHONY: build
 build: .venv/ready ## Build the collection's artefact
-	@ansible-galaxy collection build --force --output-path $(BUILD)
+	@rm -f $(BUILD)/mlops-mlflow-*.tar.gz
+	@ansible-galaxy collection build --output-path $(BUILD)
 
 .PHONY: install
 install: build ## Install the artefact into .build/collections
