@@ -17,6 +17,7 @@ from pathlib import Path
 from gcp_emulator import daemon, faults
 from gcp_emulator.errors import Json
 from gcp_emulator.services.compute import quotas
+from gcp_emulator.settings import Settings
 
 # What init scripts exit with for "not running".
 NOT_RUNNING = 3
@@ -60,13 +61,13 @@ def _quota(text: str) -> tuple[str, float] | None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = _Parser(
-        prog="gcp_emulator",
+        prog="python -m gcp_emulator",
         description="A Google Cloud that runs on this machine.",
         epilog="""
             A sandbox that needs neither Docker nor root, a client in it, and its end:
               python -m gcp_emulator up --apis-only
               eval "$(python -m gcp_emulator env)"
-              ansible localhost -m mlops.mlflow.gcp_project_service -a "name=compute.googleapis.com"
+              ansible localhost -m mlops.mlflow.gcp_serviceusage_service -a "name=compute.googleapis.com"
               python -m gcp_emulator down
 
             docs/emulator.md says more: switches, faults, methods, rules, and what is not emulated.""",
@@ -153,33 +154,59 @@ def _add_up(commands: _Commands, shared: _Parser) -> None:
               python -m gcp_emulator up --quota none""",
     )
     up.set_defaults(run=_up)
-    up.add_argument("--name", type=_name, default=ABSENT, help="what its containers and networks are named after")
-    up.add_argument("--project", type=_project, default=ABSENT, help="the id of its project")
+    up.add_argument(
+        "--name",
+        type=_name,
+        default=ABSENT,
+        metavar="NAME",
+        help=_default("what its containers and networks are named after", Settings.name),
+    )
+    up.add_argument(
+        "--project", type=_project, default=ABSENT, help=_default("the id of its project", Settings.project)
+    )
     up.add_argument(
         "--apis-only",
         action="store_true",
         default=ABSENT,
         help="nothing behind the APIs: no VMs, no databases, no Docker, no root; it listens on 127.0.0.1",
     )
-    up.add_argument("--subnet", type=_subnet, default=ABSENT, help="the /24 that plays the Internet")
     up.add_argument(
-        "--proxy-port", type=int, default=ABSENT, help="where the HTTPS proxy listens; a free one with --apis-only"
+        "--subnet", type=_subnet, default=ABSENT, help=_default("the /24 that plays the Internet", Settings.subnet)
     )
-    up.add_argument("--metadata-port", type=int, default=ABSENT, help="where the metadata server listens")
-    up.add_argument("--operation-seconds", type=float, default=ABSENT, help="how long an operation takes at least")
+    up.add_argument(
+        "--proxy-port",
+        type=int,
+        default=ABSENT,
+        metavar="PORT",
+        help=f"where the HTTPS proxy listens (default: {Settings.proxy_port}; with --apis-only a free one)",
+    )
+    up.add_argument(
+        "--metadata-port",
+        type=int,
+        default=ABSENT,
+        metavar="PORT",
+        help=_default("where the metadata server listens", Settings.metadata_port),
+    )
+    up.add_argument(
+        "--operation-seconds",
+        type=float,
+        default=ABSENT,
+        metavar="SECONDS",
+        help=_default("how long an operation takes at least", Settings.operation_seconds),
+    )
     up.add_argument(
         "--account-propagation-seconds",
         type=float,
         default=ABSENT,
         metavar="SECONDS",
-        help="how long a new service account is unknown to IAM and Compute (default: 0)",
+        help=_default("how long a new service account is unknown to IAM and Compute", 0),
     )
     up.add_argument(
         "--service-propagation-seconds",
         type=float,
         default=ABSENT,
         metavar="SECONDS",
-        help="how long an API that was enabled says that it is not (default: 0)",
+        help=_default("how long an API that was enabled says that it is not", 0),
     )
     up.add_argument(
         "--quota",
@@ -199,11 +226,19 @@ def _add_up(commands: _Commands, shared: _Parser) -> None:
     )
 
 
+def _default(meaning: str, value: object) -> str:
+    """The help of an option of ``up``, which is not given its default because what is stored goes before it."""
+    return f"{meaning} (default: {value})"
+
+
 def _add_fault(commands: _Commands, shared: _Parser) -> None:
     fault = commands.add_parser(
         "fault",
         help="set, list and lift faults: what goes wrong with calls",
-        epilog="Faults are not stored: a sandbox that is started again has none.",
+        epilog="""
+            A fault belongs to an API method, and to one call of it or to all. None is stored: a sandbox that is started
+            again has none. The kinds, and examples:
+              python -m gcp_emulator fault add --help""",
     )
     actions = fault.add_subparsers(required=True, metavar="ACTION", parser_class=_Parser)
     kinds = "\n".join(f"  {name:17} {kind.summary}{_restriction(kind)}" for name, kind in faults.KINDS.items())
@@ -345,9 +380,8 @@ def _json(value: Json) -> str:
 
 def _fault(armed: Json) -> str:
     call = f"call {armed['call']}" if armed["call"] else "every call"
-    return (
-        f"{armed['number']}: {armed['kind']} for {call} of {armed['method']}: {armed['met']} of {armed['calls']} met\n"
-    )
+    met = f"met by {armed['met']} of {armed['calls']} calls"
+    return f"{armed['number']}: {armed['kind']} for {call} of {armed['method']}: {met}\n"
 
 
 def _request(record: Json) -> str:

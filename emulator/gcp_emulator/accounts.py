@@ -30,9 +30,9 @@ NEVER = "9999-12-31T23:59:59Z"
 SYSTEM_MANAGED = "SYSTEM_MANAGED"
 
 
-def timestamp() -> str:
-    """Now, as the younger APIs write it."""
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def timestamp(time: datetime.datetime | None = None) -> str:
+    """A time as the younger APIs write it; now, if none is given."""
+    return (time or datetime.datetime.now(datetime.UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def new_etag() -> str:
@@ -53,6 +53,14 @@ def create_project(store: Store, name: str, services: tuple[str, ...] = DEFAULT_
     }
     store.put("projects", name, project)
     return project
+
+
+def project_id(store: Store, reference: str) -> str:
+    """The id of a project given by id or number; what is unknown stays as it is."""
+    if not reference.isdigit():
+        return reference
+    found = (name for name, project in store.items("projects") if project["projectNumber"] == reference)
+    return next(found, reference)
 
 
 def create_account(store: Store, project: str, email: str, display_name: str = "", description: str = "") -> Json:

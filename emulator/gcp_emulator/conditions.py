@@ -25,7 +25,7 @@ _BEYOND = re.compile(
     r"|\bdestination\.|\borigin\.|\.(extract|matches|exists|all|filter|map|hasOnly|lowerAscii|split)\(|\?"
     r"|(?<![.\w])(has|size|int|uint|double|string|bool|bytes|type|dyn|date)\("
 )
-# documentation: IAM's limits of a condition
+# The most operators of an expression, and characters of a title (documentation: IAM's limits of a condition).
 OPERATORS, TITLE = 12, 100
 _BASIC_ROLES = frozenset({"roles/owner", "roles/editor", "roles/viewer"})
 

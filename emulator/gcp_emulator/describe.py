@@ -70,7 +70,9 @@ def rules_of(name: str, source: str) -> list[Rule]:
         if origin.count(")") > origin.count("("):  # it stands in parentheses, and the words go on behind them
             origin, _end, more = origin.partition(")")
             words += more
-        found.append(Rule(_place(name, names), words.rstrip(".:") or _meant(node, line), origin.rstrip(".")))
+        about = _statement(node, line)
+        where = [*names, *_assigned(about)] if isinstance(node, ast.Module) else names
+        found.append(Rule(_place(name, where), words.rstrip(".:") or _meant(about, line), origin.rstrip(".")))
     return sorted(found, key=lambda rule: rule.place)
 
 
@@ -121,10 +123,24 @@ def _told(name: str, node: _Scope, names: tuple[str, ...]) -> t.Iterator[Rule]:
                 yield Rule(_place(name, names), re.sub(r"^:\w+( \w+)?: ", "", " ".join(text.split())), source)
 
 
-def _meant(scope: _Scope, line: int) -> str:
-    """What a comment is about that has no words but the source: a message, or the statement itself."""
+def _statement(scope: _Scope, line: int) -> ast.stmt:
+    """What a comment is about: the statement on its line, or the next."""
     statements = [node for node in ast.walk(scope) if isinstance(node, ast.stmt) and (node.end_lineno or 0) >= line]
-    about = min(statements, key=lambda node: (max(node.lineno - line, 0), (node.end_lineno or 0) - node.lineno))
+    return min(statements, key=lambda node: (max(node.lineno - line, 0), (node.end_lineno or 0) - node.lineno))
+
+
+def _assigned(statement: ast.stmt) -> list[str]:
+    """The names of constants."""
+    match statement:
+        case ast.Assign([ast.Name(name)]) | ast.AnnAssign(ast.Name(name)):
+            return [name]
+        case ast.Assign([ast.Tuple(targets)]):
+            return [", ".join(map(ast.unparse, targets))]
+    return []
+
+
+def _meant(about: ast.stmt, line: int) -> str:
+    """What is meant where a comment has no words but the source: a message, or the statement itself."""
     literals = [
         node for node in ast.walk(about) if isinstance(node, ast.JoinedStr | ast.Constant) and node.lineno >= line
     ]

@@ -8,9 +8,7 @@ starts has none.
 from __future__ import annotations
 
 import threading
-import time
 import typing as t
-from collections import deque
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
@@ -22,8 +20,6 @@ if t.TYPE_CHECKING:
 
 # Longer than clients wait: 60 s is usual.
 SLOW_SECONDS = 90.0
-# How many calls are remembered.
-LOG_SIZE = 100_000
 
 
 class FaultError(ValueError):
@@ -311,99 +307,3 @@ class Faults:
             if found and not found.fault.kind.startswith("operation-"):  # those are met when one begins
                 found.met += 1
         return found
-
-
-class CallRecord(t.NamedTuple):
-    """A call: ``method`` is "" for what is no JSON method, ``status`` None if no answer was given, or not in time."""
-
-    method: str
-    path: str
-    status: int | None
-    number: int
-    time: float
-
-
-class CallLog:
-    """The calls since the start, or since it was cleared: no bodies, no queries, no credentials."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._records: deque[CallRecord] = deque(maxlen=LOG_SIZE)
-        self._last = 0
-
-    def add(self, method: str, path: str, status: int | None) -> None:
-        """Note a call that is over."""
-        with self._lock:
-            self._last += 1
-            self._records.append(CallRecord(method, path, status, self._last, time.time()))
-
-    def __iter__(self) -> t.Iterator[CallRecord]:
-        with self._lock:
-            return iter(list(self._records))
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def clear(self) -> None:
-        """Forget all; numbers begin anew."""
-        with self._lock:
-            self._records.clear()
-            self._last = 0
-
-
-class Admin:
-    """The admin API: what the proxy's own port answers for ``/faults`` and ``/requests``."""
-
-    def __init__(self, faults: Faults, calls: CallLog) -> None:
-        self._faults, self._calls = faults, calls
-
-    def answer(self, verb: str, path: str, body: t.Any) -> tuple[int, Json]:
-        """Status and body; 404 for what is none of its paths.
-
-        :param body: JSON; None if there is none.
-        """
-        first, _slash, number = path.removeprefix("/").partition("/")
-        try:
-            match verb, first:
-                case "GET", "faults" if not number:
-                    return 200, {"faults": [armed.view() for armed in self._faults]}
-                case "POST", "faults" if not number:
-                    return 200, self._faults.add(fault_of(body)).view()
-                case "DELETE", "faults":
-                    if not number:
-                        self._faults.clear()
-                    elif number.isdigit():
-                        self._faults.remove(int(number))
-                    else:
-                        raise FaultError(f"{number} is no number of a fault.")
-                    return 200, {}
-                case "GET", "requests" if not number:
-                    return 200, {"requests": [record._asdict() for record in self._calls]}
-                case "DELETE", "requests" if not number:
-                    self._calls.clear()
-                    return 200, {}
-        except FaultError as error:
-            return 400, {"error": str(error)}
-        return 404, {"error": f"{verb} {path} is not something that can be asked: see docs/emulator.md."}
-
-
-_FORMS: dict[str, tuple[type, ...]] = {
-    "method": (str,),
-    "kind": (str,),
-    "call": (int, type(None)),
-    "seconds": (int, float),
-    "retry_after": (int,),
-}
-
-
-def fault_of(document: t.Any) -> Fault:
-    """A fault as JSON tells it.
-
-    :raises FaultError: it does not.
-    """
-    if not isinstance(document, dict) or not {"method", "kind"} <= document.keys() <= _FORMS.keys():
-        raise FaultError(f"A fault is a JSON object with method and kind, and of {', '.join(_FORMS)}.")
-    for name, value in document.items():
-        if isinstance(value, bool) or not isinstance(value, _FORMS[name]):
-            raise FaultError(f"{value!r} is no {name}.")
-    return Fault(**document)

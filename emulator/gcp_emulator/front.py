@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The front of all APIs: who calls, what they mean, whether it is well-formed, and whether they may."""
+"""The front of all APIs: who calls, what they mean, and whether it is well-formed; ``gate`` tells if they may."""
 
 from __future__ import annotations
 
@@ -19,11 +19,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gcp_emulator import batch, faults, partial, permissions, tokens
+from gcp_emulator import batch, faults, partial, tokens
+from gcp_emulator.accounts import project_id
+from gcp_emulator.calls import CallLog
 from gcp_emulator.cloud import Cloud
-from gcp_emulator.discovery import Apis, Route, refusal
+from gcp_emulator.discovery import Apis, Route
 from gcp_emulator.errors import ApiError, Json
-from gcp_emulator.faults import CallLog, Fault, Faults, LostAnswerError
+from gcp_emulator.faults import Fault, Faults, LostAnswerError
+from gcp_emulator.gate import Gate, check_storage_scope
+from gcp_emulator.schema import refusal
 from gcp_emulator.services.base import Call, Service
 from gcp_emulator.store import new_cause
 
@@ -34,17 +38,6 @@ JSON = "application/json; charset=UTF-8"
 _BUCKETS = re.compile(r"/storage/v1/(?!b/[^/]+/o(/|$)).*")
 _STORAGE_PATH = re.compile(r"/((resumable/)?upload/|download/)?storage/v1/.*")
 _STORAGE_HOST = "storage.googleapis.com"
-_STORAGE_SCOPES = tuple(
-    f"https://www.googleapis.com/auth/devstorage.{scope}" for scope in ("full_control", "read_write")
-)
-_STORAGE_READ_SCOPES = (
-    *(
-        "https://www.googleapis.com/auth/devstorage.read_only",
-        "https://www.googleapis.com/auth/cloud-platform.read-only",
-    ),
-)
-# Scopes that no document names, and that Google's own libraries ask for to act for a service account.
-_FURTHER_SCOPES = dict.fromkeys(("iam", "iamcredentials"), ("https://www.googleapis.com/auth/iam",))
 _PROJECT_PARAMETERS = ("project", "projectsId", "projectId", "v1Id1", "resource")
 
 
@@ -80,14 +73,12 @@ class Front:
         self, cloud: Cloud, services: t.Iterable[Service], apis: Apis | None = None, strict: bool = False
     ) -> None:
         self.store, self.apis, self.strict = cloud.store, apis or Apis(), strict
-        self.propagation = cloud.propagation
-        self._titles = self.apis.titles()
         self._handlers: dict[str, t.Callable[[Call], Json | None]] = {}
-        self._data_plane: DataPlane | None = None
-        for service in services:
+        by_name = {service.api: service for service in services}
+        for service in by_name.values():
             self._handlers |= service.handlers
-            if service.api == "storage":
-                self._data_plane = t.cast(DataPlane, service)
+        self._data_plane = t.cast(DataPlane | None, by_name.get("storage"))
+        self._gate = Gate(cloud, self.apis, by_name)
         self.faults = Faults(self.apis, self._handlers, cloud.operations.release)
         self.calls = CallLog()
         # A handler may wait for an operation for two minutes, as Compute's do.
@@ -158,7 +149,7 @@ class Front:
         if self._data_plane and self._is_data(host, path):
             identity = tokens.authenticate(self.store, _authorization(request), "storage")
             if identity:
-                _check_storage_scope(request.method, identity)
+                check_storage_scope(request.method, identity)
             answer = await self._data_plane.data_plane(request, identity.principal if identity else None)
             if answer is not None:
                 return answer
@@ -255,39 +246,24 @@ class Front:
 
     def _number(self, route: Route, message: Message) -> str:
         """The number of the project that a request concerns."""
-        project = self.store.get("projects", self._project(route, message.query, {}) or "")
+        project = self.store.get("projects", self._gate.project(route, _call(route, message, {}, "")) or "")
         return project["projectNumber"] if project else "0"
 
     def _perform(self, route: Route, message: Message, fault: Fault | None = None) -> tuple[int, Json | None]:
-        method = route.method.id
         authorization = message.headers.get("authorization") or _bearer(message.query)
         identity = tokens.authenticate(self.store, authorization, route.api.name)
         if identity is None:
             raise tokens.missing()
-        handler = self._handlers.get(method)
+        handler = self._handlers.get(route.method.id)
         if handler is None:
-            raise ApiError(501, f"The sandbox does not have the method {method}.", "notImplemented")
+            raise ApiError(501, f"The sandbox does not have the method {route.method.id}.", "notImplemented")
         body = _parse(message.body, "request" in route.method.document)
         violations = route.api.check_request(route, message.query, body)
         if violations:
             raise refusal(violations)
         selection = self._selection(route, message.query)
-        project = self._project(route, message.query, body or {})
-        if not self._is_public(route):
-            self._check_project(route, project)
-            _check_scope(route, identity)
-            self._check_permissions(route, identity.principal, project, body or {})
-            self.propagation.check(route.method.id, route.resource, body or {})
-        call = Call(
-            method,
-            route.api.version,
-            route.resource,
-            route.path,
-            message.query,
-            body or {},
-            identity.principal,
-            message.headers,
-        )
+        call = _call(route, message, body or {}, identity.principal)
+        self._gate.check(route, call, identity)
         new_cause()
         with self.store.as_before() if fault and fault.kind == "stale" else nullcontext():
             answer = handler(call)
@@ -330,72 +306,13 @@ class Front:
         number = value if bare else value.split("/")[1] if value.startswith("projects/") else ""
         if not number.isdigit():
             return value
-        return value.replace(number, permissions.project_of_number(self.store, number) or number, 1)
+        return value.replace(number, project_id(self.store, number), 1)
 
     def _account(self, name: str) -> Json | None:
         if name.isdigit():
             accounts = (account for _email, account in self.store.items("serviceAccounts"))
             return next((account for account in accounts if account["uniqueId"] == name), None)
         return self.store.get("serviceAccounts", name)
-
-    def _project(self, route: Route, query: dict[str, list[str]], body: Json) -> str | None:
-        """The project that a request concerns; None for one that has none."""
-        api, resource = route.api.name, route.resource
-        if api == "servicenetworking":
-            named = body.get("network") or body.get("consumerNetwork") or query.get("network", [""])[0]
-            resource = self._with_project_id(named, False)
-        if api == "storage":
-            bucket = self.store.get("buckets", route.path.get("bucket", ""))
-            number = bucket["projectNumber"] if bucket else query.get("project", [""])[0]
-            return self._with_project_id(number, True) or None
-        return resource.split("/")[1] if resource.startswith("projects/") else None
-
-    @staticmethod
-    def _is_public(route: Route) -> bool:
-        reads = route.method.id.startswith(("compute.images.", "compute.imageFamilyViews."))
-        return reads and route.method.verb == "GET" and route.path["project"] in permissions.PUBLIC_PROJECTS
-
-    def _check_project(self, route: Route, name: str | None) -> None:
-        """Refuse what concerns a project that does not exist, or that has not enabled the service."""
-        if name is None or name == "-":
-            return
-        api = route.api.name
-        project = self.store.get("projects", name)
-        if project is None:
-            raise _no_project(api, name)
-        service = f"{api}.googleapis.com"
-        if service not in project["services"] or not self.propagation.knows_service(name, service):
-            raise _disabled(service, self._titles[service], project)
-
-    def _check_permissions(self, route: Route, principal: str, project: str | None, body: Json) -> None:
-        method, resource = route.method.id, route.resource
-        permission = permissions.permission_of(method)
-        if permission is None:
-            return
-        if route.api.name in ("servicenetworking", "storage") and not resource.startswith("b/"):
-            resource = f"projects/{project}"
-        elif method == "compute.projects.get" or method.endswith(".insert"):
-            resource = "/".join(filter(None, [resource, body.get("name", "")]))
-        permissions.check(self.store, principal, permission, resource)
-        for further in permissions.further_permissions(method, body):
-            permissions.check(self.store, principal, further, f"projects/{project}")
-        for account in permissions.accounts_of(method, body):
-            self._check_acting(principal, str(project), account)
-
-    def _check_acting(self, principal: str, project: str, account: str) -> None:
-        """Refuse to start a machine as a service account that the caller may not act as."""
-        if account == "default":
-            account = (
-                f"{(self.store.get('projects', project) or {})['projectNumber']}-compute@developer.gserviceaccount.com"
-            )
-        resource = f"projects/{project}/serviceAccounts/{account}"
-        if not permissions.allowed(self.store, principal, "iam.serviceAccounts.actAs", resource):
-            raise ApiError(
-                400,
-                f"The user does not have access to service account '{account}'.  User: '{principal}'.  "
-                "Ask a project owner to grant you the iam.serviceAccountUser role on the service account",
-                "SERVICE_ACCOUNT_ACCESS_DENIED",
-            )
 
 
 def _authorization(request: Request) -> str:
@@ -408,6 +325,19 @@ def _bearer(query: dict[str, list[str]]) -> str:
     return f"Bearer {token}" if token else ""
 
 
+def _call(route: Route, message: Message, body: Json, principal: str) -> Call:
+    return Call(
+        route.method.id,
+        route.api.version,
+        route.resource,
+        route.path,
+        message.query,
+        body,
+        principal,
+        message.headers,
+    )
+
+
 def _parse(raw: bytes, takes_body: bool) -> t.Any:
     """The JSON of a body; an empty message where a body is optional, None where there is none."""
     if not raw.strip():
@@ -418,78 +348,6 @@ def _parse(raw: bytes, takes_body: bool) -> t.Any:
         raise ApiError(
             400, f"Invalid JSON payload received. Unexpected token.\n{error}", "badRequest", "INVALID_ARGUMENT"
         ) from error
-
-
-def _check_scope(route: Route, identity: tokens.Identity) -> None:
-    needed = {*route.method.document.get("scopes", []), *_FURTHER_SCOPES.get(route.api.name, ())}
-    if identity.scopes is not None and needed and not identity.scopes.intersection(needed):
-        raise _narrow(f"{route.api.name}.googleapis.com", route.method.id)
-
-
-def _check_storage_scope(verb: str, identity: tokens.Identity) -> None:
-    needed = {tokens.CLOUD_PLATFORM, *_STORAGE_SCOPES}
-    if verb in ("GET", "HEAD"):
-        needed.update(_STORAGE_READ_SCOPES)
-    if identity.scopes is not None and not identity.scopes & needed:
-        raise _narrow(_STORAGE_HOST, "storage.objects")
-
-
-def _narrow(service: str, method: str) -> ApiError:
-    info = {
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
-        "domain": "googleapis.com",
-        "metadata": {"service": service, "method": method},
-    }
-    message = "Request had insufficient authentication scopes."
-    return ApiError(403, message, "insufficientPermissions", "PERMISSION_DENIED", [info])
-
-
-def _no_project(api: str, name: str) -> ApiError:
-    if api == "compute":
-        return ApiError(404, f"The resource 'projects/{name}' was not found", "notFound")
-    if api == "sqladmin":
-        return ApiError(403, "The client is not authorized to make this request.", "notAuthorized")
-    if api == "storage":
-        return ApiError(400, f"Unknown project id: {name}", "invalid")
-    if api == "serviceusage":
-        return ApiError(403, f"Project '{name}' not found or permission denied.")
-    if api in ("iam", "cloudresourcemanager"):
-        return ApiError(403, "The caller does not have permission", "forbidden")
-    info = {
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": "CONSUMER_INVALID",
-        "domain": "googleapis.com",
-        "metadata": {"service": f"{api}.googleapis.com", "consumer": f"projects/{name}"},
-    }
-    return ApiError(403, f"Permission denied on resource project {name}.", details=[info])
-
-
-def _disabled(service: str, title: str, project: Json) -> ApiError:
-    number = project["projectNumber"]
-    url = f"https://console.developers.google.com/apis/api/{service}/overview?project={number}"
-    message = (
-        f"{title} has not been used in project {number} before or it is disabled. Enable it by visiting {url} then "
-        "retry. If you enabled this API recently, wait a few minutes for the action to propagate to our systems and "
-        "retry."
-    )
-    info = {
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": "SERVICE_DISABLED",
-        "domain": "googleapis.com",
-        "metadata": {
-            "service": service,
-            "serviceTitle": title,
-            "consumer": f"projects/{number}",
-            "containerInfo": number,
-            "activationUrl": url,
-        },
-    }
-    activation = {
-        "@type": "type.googleapis.com/google.rpc.Help",
-        "links": [{"description": "Google developers console API activation", "url": url}],
-    }
-    return ApiError(403, message, "accessNotConfigured", "PERMISSION_DENIED", [info, activation])
 
 
 def _json(status: int, body: Json | None, further: t.Mapping[str, str] | None = None) -> Response:

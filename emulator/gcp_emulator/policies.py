@@ -8,13 +8,14 @@ import json
 import re
 import typing as t
 
-from gcp_emulator import accounts, conditions, permissions
+from gcp_emulator import accounts, conditions, permissions, roles
 from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.store import Store
+from gcp_emulator.values import same_bytes
 
-# discovery: Policy.bindings
+# The most members of a policy (discovery: Policy.bindings).
 MEMBERS = 1500
-# discovery: SetIamPolicyRequest.updateMask
+# What is replaced if a request does not say (discovery: SetIamPolicyRequest.updateMask).
 DEFAULT_MASK = "bindings,etag"
 _MASKS = frozenset({"bindings", "etag", "version", "auditConfigs"})
 _EVERYBODY = frozenset({"allUsers", "allAuthenticatedUsers"})
@@ -36,7 +37,7 @@ def requested_version(value: t.Any) -> int:
     return version
 
 
-def read(store: Store, resource: str, version: int = 1) -> Json:
+def read(store: Store, resource: str, version: t.Any = None) -> Json:
     """The policy as a client that knows this version may see it: below 3, conditions show in the role's name alone."""
     policy = permissions.policy(store, resource)
     if requested_version(version) >= 3 or not _is_conditional(policy):
@@ -78,7 +79,7 @@ def write(store: Store, resource: str, policy: Json, public: bool = True) -> Jso
     """
     with store.lock:
         current = permissions.policy(store, resource)
-        if policy.get("etag") and _plain(policy["etag"]) != _plain(current["etag"]):
+        if policy.get("etag") and not same_bytes(policy["etag"], current["etag"]):
             # issue: django-cloud-deploy#277, the beginning of the wording
             raise ApiError(
                 409,
@@ -192,7 +193,7 @@ def _check_owners(bindings: list[Json], before: list[Json]) -> None:
     old, new = _owners(before), _owners(bindings)
     if invited := [member for member in new if member not in old and member.startswith(("user:", "group:"))]:
         raise _owner_error("SOLO_MUST_INVITE_OWNERS", invited[0])
-    if old and not new:  # the type is unverified
+    if old and not new:  # the type of the refusal to take the last owner away is unverified
         raise _owner_error("SOLO_REQUIRE_TOS_ACCEPTOR", old[0])
 
 
@@ -215,7 +216,7 @@ def _check_role(role: str, resource: str) -> None:
     match = _ROLE.fullmatch(role)
     if match and match["own"]:  # the sandbox has no custom roles, so that none exists; unverified wording
         raise ApiError(400, f"Role ({role}) does not exist in the resource's hierarchy.", "badRequest")
-    if match is None or "_withcond_" in role or not permissions.is_grantable(role, resource):
+    if match is None or "_withcond_" in role or not roles.is_grantable(role, resource):
         # issue: terraform-provider-google#5107
         raise ApiError(400, f"Role {role} is not supported for this resource.", "badRequest")
 
@@ -253,11 +254,6 @@ def _check_members(store: Store, binding: Json, known: set[str], public: bool) -
 
 def _is_made_by_projects(email: str) -> bool:
     return email.endswith((".iam.gserviceaccount.com", "-compute@developer.gserviceaccount.com"))
-
-
-def _plain(etag: str) -> str:
-    """Clients that parse the bytes of an etag send them in either alphabet of base64."""
-    return etag.replace("-", "+").replace("_", "/").rstrip("=")
 
 
 def _digest(condition: Json) -> str:

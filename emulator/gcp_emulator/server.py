@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gcp_emulator import accounts, certificates, policies
+from gcp_emulator.admin import Admin
 from gcp_emulator.backends import Databases, Machines
 from gcp_emulator.backends.engine import Engine
 from gcp_emulator.backends.machines import DockerMachines
@@ -26,7 +27,6 @@ from gcp_emulator.backends.objects import DiskObjects
 from gcp_emulator.backends.postgres import PostgresServers
 from gcp_emulator.backends.remembered import RememberedDatabases, RememberedMachines
 from gcp_emulator.cloud import Cloud
-from gcp_emulator.faults import Admin
 from gcp_emulator.front import Front
 from gcp_emulator.metadata import MetadataServer
 from gcp_emulator.operations import Operations

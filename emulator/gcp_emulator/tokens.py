@@ -46,7 +46,7 @@ def issue(store: Store, principal: str, scopes: t.Iterable[str] | None = None, s
             store.delete("tokens", key)
     token = f"ya29.c.{secrets.token_urlsafe(48)}"
     document: Json = {"principal": principal, "expires": now + seconds}
-    # documentation: a new account of the same name is another identity
+    # A new account of the same name is another identity (documentation).
     if account := store.get("serviceAccounts", principal):
         document["account"] = account["uniqueId"]
     store.put("tokens", token, document | ({"scopes": sorted(scopes)} if scopes is not None else {}))

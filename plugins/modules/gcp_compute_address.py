@@ -18,7 +18,7 @@ extends_documentation_fragment:
   - mlops.mlflow.resource
 options:
   name:
-    description: Name of the reservation.
+    description: Name of the reservation. Lower-case letters, digits and hyphens, beginning with a letter.
     type: str
     required: true
   region:
@@ -69,6 +69,13 @@ options:
   labels:
     description: Labels, all of them.
     type: dict
+seealso:
+  - module: mlops.mlflow.gcp_compute_global_address
+  - module: mlops.mlflow.gcp_compute_instance
+  - module: mlops.mlflow.gcp_compute_router
+  - name: Static addresses
+    description: Google Cloud's documentation of reserved addresses.
+    link: https://cloud.google.com/vpc/docs/ip-addresses
 """
 
 EXAMPLES = r"""
@@ -91,8 +98,8 @@ EXAMPLES = r"""
     region: europe-west1
     name: mlflow-internal
     address_type: INTERNAL
-    subnetwork: default
-    address: 10.132.0.10
+    subnetwork: mlflow
+    address: 10.80.0.10
 
 - name: Give an address back
   mlops.mlflow.gcp_compute_address:
@@ -117,7 +124,7 @@ resource:
     labels: {service: mlflow}
 """
 
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.compute import NETWORK, PROJECT, AddressResource
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.compute import NETWORK, SUBNETWORK, AddressResource
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import ADDRESS, LABELS, RESOURCE_NAME, between
@@ -137,7 +144,7 @@ class Address(AddressResource):
         "address_type": Field(choices=["INTERNAL", "EXTERNAL"], immutable=True, api_default="EXTERNAL"),
         "network_tier": Field(choices=["PREMIUM", "STANDARD"], immutable=True, api_default="PREMIUM"),
         "purpose": Field(choices=PURPOSES, immutable=True),
-        "subnetwork": Field(refers=f"{PROJECT}/regions/{{region}}/subnetworks/{{value}}", immutable=True),
+        "subnetwork": Field(refers=SUBNETWORK, immutable=True),
         "network": Field(refers=NETWORK, immutable=True),
         "prefix_length": Field(type="int", must=between(1, 128), immutable=True),
         "ip_version": Field(choices=["IPV4", "IPV6"], immutable=True, api_default="IPV4"),

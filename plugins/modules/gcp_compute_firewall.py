@@ -18,7 +18,7 @@ extends_documentation_fragment:
   - mlops.mlflow.resource
 options:
   name:
-    description: Name of the rule. Lower-case letters, digits and dashes, beginning with a letter.
+    description: Name of the rule. Lower-case letters, digits and hyphens, beginning with a letter.
     type: str
     required: true
   network:
@@ -115,6 +115,12 @@ options:
         type: str
         choices: [INCLUDE_ALL_METADATA, EXCLUDE_ALL_METADATA]
         version_added: 0.2.0
+seealso:
+  - module: mlops.mlflow.gcp_compute_network
+  - module: mlops.mlflow.gcp_compute_instance
+  - name: Firewall rules
+    description: Google Cloud's documentation of firewall rules.
+    link: https://cloud.google.com/firewall/docs/firewalls
 """
 
 EXAMPLES = r"""
@@ -122,7 +128,7 @@ EXAMPLES = r"""
   mlops.mlflow.gcp_compute_firewall:
     project: my-project
     name: mlflow-ssh
-    network: default
+    network: mlflow
     allowed:
       - ip_protocol: tcp
         ports: [22]
@@ -133,6 +139,7 @@ EXAMPLES = r"""
   mlops.mlflow.gcp_compute_firewall:
     project: my-project
     name: training-to-mlflow
+    network: mlflow
     allowed:
       - ip_protocol: tcp
         ports: ["5000", 8000-8080]
@@ -150,6 +157,7 @@ EXAMPLES = r"""
   mlops.mlflow.gcp_compute_firewall:
     project: my-project
     name: not-there
+    network: mlflow
     direction: EGRESS
     priority: 900
     denied:
@@ -173,7 +181,7 @@ resource:
   type: dict
   sample:
     name: mlflow-ssh
-    network: https://www.googleapis.com/compute/v1/projects/my-project/global/networks/default
+    network: https://www.googleapis.com/compute/v1/projects/my-project/global/networks/mlflow
     direction: INGRESS
     priority: 1000
     allowed: [{IPProtocol: tcp, ports: ["22"]}]
@@ -181,6 +189,8 @@ resource:
     targetTags: [mlflow]
     disabled: false
 """
+
+import typing as t
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.compute import NETWORK, ComputeResource
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
@@ -208,17 +218,15 @@ SIDES = {
     ),
     "EGRESS": (("destinationRanges",), "destination_ranges"),
 }
-
-
 LOG_CONFIG = {
     "enable": Field(type="bool", aliases=["enable_logging"]),
     "metadata": Field(choices=["INCLUDE_ALL_METADATA", "EXCLUDE_ALL_METADATA"]),
 }
 
 
-def texts(**properties: object) -> Field:
+def texts(**properties: t.Any) -> Field:
     """A list of texts."""
-    return Field(type="list", elements="str", **properties)  # type: ignore[arg-type]
+    return Field(type="list", elements="str", **properties)
 
 
 def permissions() -> Field:
@@ -260,12 +268,14 @@ class Firewall(ComputeResource):
 
     @classmethod
     def check(cls, params: Json) -> None:
+        """Refuse the details of a log that is switched off."""
         super().check(params)
         log = params["log_config"] or {}
         if log.get("enable") is False and log.get("metadata"):
             raise GcpError("log_config.metadata is for a rule that is logged: leave it out, or say enable: true.")
 
     def plan(self, current: Json | None) -> Plan:
+        """Refuse what would turn a rule around, or open it to everybody because its last source has gone."""
         plan = super().plan(current)
         for action, other in (("allowed", "denied"), ("denied", "allowed")):
             if plan.changes.get(action) and plan.current.get(other):

@@ -18,7 +18,7 @@ extends_documentation_fragment:
   - mlops.mlflow.resource
 options:
   name:
-    description: Name of the reservation.
+    description: Name of the reservation. Lower-case letters, digits and hyphens, beginning with a letter.
     type: str
     required: true
   address:
@@ -51,17 +51,23 @@ options:
   labels:
     description: Labels, all of them.
     type: dict
+seealso:
+  - module: mlops.mlflow.gcp_compute_address
+  - module: mlops.mlflow.gcp_service_networking_connection
+  - name: Allocated ranges
+    description: How Google's services get private addresses in a network.
+    link: https://cloud.google.com/vpc/docs/configure-private-services-access
 """
 
 EXAMPLES = r"""
 - name: Reserve a range for the private addresses of Cloud SQL
   mlops.mlflow.gcp_compute_global_address:
     project: my-project
-    name: google-managed-services-default
+    name: google-managed-services-mlflow
     purpose: VPC_PEERING
     address_type: INTERNAL
     prefix_length: 20
-    network: default
+    network: mlflow
 
 - name: Reserve an address for a global load balancer
   mlops.mlflow.gcp_compute_global_address:
@@ -72,7 +78,7 @@ EXAMPLES = r"""
 - name: Give a range back
   mlops.mlflow.gcp_compute_global_address:
     project: my-project
-    name: google-managed-services-default
+    name: google-managed-services-mlflow
     state: absent
 """
 
@@ -82,13 +88,13 @@ resource:
   returned: success
   type: dict
   sample:
-    name: google-managed-services-default
+    name: google-managed-services-mlflow
     address: 10.17.0.0
     prefixLength: 20
     addressType: INTERNAL
     purpose: VPC_PEERING
     status: RESERVED
-    network: https://www.googleapis.com/compute/v1/projects/my-project/global/networks/default
+    network: https://www.googleapis.com/compute/v1/projects/my-project/global/networks/mlflow
 """
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.compute import NETWORK, AddressResource

@@ -23,7 +23,7 @@ extends_documentation_fragment:
   - mlops.mlflow.resource
 options:
   name:
-    description: Name of the machine.
+    description: Name of the machine. Lower-case letters, digits and hyphens, beginning with a letter.
     type: str
     required: true
   zone:
@@ -275,6 +275,14 @@ options:
       - With V(false) the result has what is known so far, and a later run with V(true) waits for it.
     type: bool
     default: true
+seealso:
+  - module: mlops.mlflow.gcp_compute_address
+  - module: mlops.mlflow.gcp_compute_subnetwork
+  - module: mlops.mlflow.gcp_compute_firewall
+  - module: mlops.mlflow.gcp_iam_service_account
+  - name: Virtual machines
+    description: Reference of the API behind the module.
+    link: https://cloud.google.com/compute/docs/reference/rest/v1/instances
 """
 
 EXAMPLES = r"""
@@ -292,7 +300,7 @@ EXAMPLES = r"""
           disk_size_gb: 20
           disk_type: pd-balanced
     network_interfaces:
-      - network: default
+      - subnetwork: mlflow
         access_configs:
           - nat_ip: "{{ address.resource }}"
     tags:
@@ -356,7 +364,7 @@ EXAMPLES = r"""
     zone: europe-west1-b
     name: mlflow
     network_interfaces:
-      - network: default
+      - subnetwork: mlflow
         access_configs: []
 
 - name: Stop it for the night
@@ -386,14 +394,14 @@ resource:
     machineType: https://www.googleapis.com/compute/v1/projects/my-project/zones/europe-west1-b/machineTypes/e2-small
     networkInterfaces:
       - name: nic0
-        networkIP: 10.132.0.2
+        networkIP: 10.80.0.2
         accessConfigs: [{name: External NAT, natIP: 203.0.113.7, type: ONE_TO_ONE_NAT}]
     tags: {items: [mlflow], fingerprint: 6smc4R4d39I=}
 """
 
 import re
 
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.compute import NETWORK, PROJECT
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.compute import IN_ZONE, NETWORK, SUBNETWORK
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.instance import (
     InstanceResource,
@@ -413,9 +421,6 @@ from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import (
     at_least,
     matching,
 )
-
-IN_ZONE = f"{PROJECT}/zones/{{zone}}"
-SUBNETWORK = f"{PROJECT}/regions/{{region}}/subnetworks/{{value}}"
 
 METADATA = Rule(
     lambda value: all(re.fullmatch(r"[A-Za-z0-9_-]{1,128}", str(key)) for key in value),
@@ -472,7 +477,7 @@ SHIELDED = {
 RESERVATIONS = ["ANY_RESERVATION", "NO_RESERVATION", "SPECIFIC_RESERVATION"]
 RESERVATION_AFFINITY = {
     "consume_reservation_type": Field(choices=RESERVATIONS, immutable=True, api_default="ANY_RESERVATION"),
-    "key": Field(immutable=True),
+    "key": Field(immutable=True, no_log=False),
     "values": Field(type="list", elements="str", immutable=True),
 }
 

@@ -18,7 +18,7 @@ extends_documentation_fragment:
   - mlops.mlflow.resource
 options:
   name:
-    description: Name of the network. Lower-case letters, digits and dashes, beginning with a letter.
+    description: Name of the network. Lower-case letters, digits and hyphens, beginning with a letter.
     type: str
     required: true
   description:
@@ -108,9 +108,9 @@ resource:
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.compute import ComputeResource
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import Json
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, Leaf, nest
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, refuse_immutable
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import RESOURCE_NAME, between
 
 ORDERS = ["AFTER_CLASSIC_FIREWALL", "BEFORE_CLASSIC_FIREWALL"]
@@ -125,7 +125,7 @@ class Network(ComputeResource):
     fields = {
         "name": Field(required=True, must=RESOURCE_NAME),
         "description": Field(immutable=True),
-        "auto_create_subnetworks": Field(type="bool"),
+        "auto_create_subnetworks": Field(type="bool", immutable=lambda _old, new: bool(new)),
         "routing_config": Field(
             type="dict", options={"routing_mode": Field(choices=["REGIONAL", "GLOBAL"], api_default="REGIONAL")}
         ),
@@ -133,15 +133,10 @@ class Network(ComputeResource):
         "network_firewall_policy_enforcement_order": Field(choices=ORDERS, api_default=ORDERS[0]),
     }
 
-    def plan(self, current: Json | None) -> Plan:
-        plan = super().plan(current)
-        if plan.action == "update" and plan.changes.get(MODE):
-            refuse_immutable([Leaf("auto_create_subnetworks", MODE, Field(immutable=True), True)], plan.current)
-        return plan
-
     def update(self, plan: Plan) -> Json:
-        changes = {path: value for path, value in plan.changes.items() if path != MODE}
-        answer = self.request("PATCH", self.url, nest(changes)) if changes else {}
+        """Patch what can be patched, and then give up auto mode."""
+        rest = plan.without(MODE)
+        answer = super().update(rest) if rest.changes else {}
         if MODE in plan.changes:
             self.finish(answer)
             answer = self.request("POST", f"{self.url}/switchToCustomMode")

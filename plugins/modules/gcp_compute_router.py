@@ -18,7 +18,7 @@ extends_documentation_fragment:
   - mlops.mlflow.resource
 options:
   name:
-    description: Name of the router. Lower-case letters, digits and dashes, beginning with a letter.
+    description: Name of the router. Lower-case letters, digits and hyphens, beginning with a letter.
     type: str
     required: true
   region:
@@ -197,7 +197,7 @@ EXAMPLES = r"""
           enable: true
           filter: ERRORS_ONLY
 
-- name: Let all machines of the region go out by an address that others know
+- name: Let all machines of the region go out by a reserved address that others know
   mlops.mlflow.gcp_compute_router:
     project: my-project
     region: europe-west1
@@ -206,7 +206,7 @@ EXAMPLES = r"""
     nats:
       - name: mlflow
         nat_ip_allocate_option: MANUAL_ONLY
-        nat_ips: [mlflow-nat]
+        nat_ips: ["{{ address.resource }}"]
         source_subnetwork_ip_ranges_to_nat: ALL_SUBNETWORKS_ALL_IP_RANGES
 
 - name: Remove the NAT gateways, and leave the router
@@ -249,12 +249,16 @@ resource:
         sourceSubnetworkIpRangesToNat: LIST_OF_SUBNETWORKS
 """
 
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.compute import NETWORK, PROJECT, ComputeResource
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.compute import (
+    IN_REGION,
+    NETWORK,
+    SUBNETWORK,
+    ComputeResource,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, network_range
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import NETWORK_RANGE, RESOURCE_NAME, between
 
-IN_REGION = f"{PROJECT}/regions/{{region}}"
 ADDRESS = f"{IN_REGION}/addresses/{{value}}"
 ALL = ["ALL_SUBNETWORKS_ALL_IP_RANGES", "ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES"]
 ENDPOINTS = ["ENDPOINT_TYPE_VM", "ENDPOINT_TYPE_SWG", "ENDPOINT_TYPE_MANAGED_PROXY_LB"]
@@ -275,8 +279,8 @@ BGP = {
     ),
     "keepalive_interval": Field(type="int", api_default=20, must=between(20, 60)),
 }
-SUBNETWORK = {
-    "name": Field(required=True, refers=f"{IN_REGION}/subnetworks/{{value}}"),
+SERVED = {
+    "name": Field(required=True, refers=SUBNETWORK),
     "source_ip_ranges_to_nat": Field(type="list", elements="str", choices=RANGES, api_default=RANGES[:1]),
     "secondary_ip_range_names": Field(type="list", elements="str"),
 }
@@ -287,7 +291,7 @@ NAT = {
     "nat_ips": Field(type="list", refers=ADDRESS),
     "drain_nat_ips": Field(type="list", refers=ADDRESS),
     "source_subnetwork_ip_ranges_to_nat": Field(required=True, choices=[*ALL, "LIST_OF_SUBNETWORKS"]),
-    "subnetworks": Field(type="list", elements="dict", options=SUBNETWORK),
+    "subnetworks": Field(type="list", elements="dict", options=SERVED),
     "enable_dynamic_port_allocation": Field(type="bool"),
     "min_ports_per_vm": Field(type="int", computed=True, must=between(2, 65536)),
     "max_ports_per_vm": Field(type="int", computed=True, must=between(64, 65536)),

@@ -18,7 +18,7 @@ extends_documentation_fragment:
   - mlops.mlflow.resource
 options:
   name:
-    description: Name of the subnetwork. Lower-case letters, digits and dashes, beginning with a letter.
+    description: Name of the subnetwork. Lower-case letters, digits and hyphens, beginning with a letter.
     type: str
     required: true
   region:
@@ -184,11 +184,13 @@ resource:
     selfLink: https://www.googleapis.com/compute/v1/projects/my-project/regions/europe-west1/subnetworks/mlflow
 """
 
+import dataclasses
+
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.compute import NETWORK, ComputeResource
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import Json
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, Leaf, nest, network_range
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, network_range
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, refuse_immutable
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import NETWORK_RANGE, RESOURCE_NAME, between
 
 IPV6_ACCESS = ["DISABLE_GOOGLE_ACCESS", "ENABLE_OUTBOUND_VM_ACCESS_TO_GOOGLE", "ENABLE_BIDIRECTIONAL_ACCESS_TO_GOOGLE"]
@@ -205,16 +207,25 @@ def purpose(value: str) -> str:
     return "PRIVATE" if value == "PRIVATE_RFC_1918" else value
 
 
+def not_within(present: str, wanted: str) -> bool:
+    """Whether a range does not lie within another one, so that it cannot grow to it."""
+    import ipaddress
+
+    one, other = (ipaddress.ip_network(value.strip(), strict=False) for value in (present, wanted))
+    return not (one.network_address in other and one.broadcast_address in other)
+
+
 class Subnetwork(ComputeResource):
     """A subnetwork; a patch of it is protected by its fingerprint."""
 
     collection = "compute/v1/projects/{project}/regions/{region}/subnetworks"
     needed = ("network", "ip_cidr_range")
+    guard_body = "fingerprint"
     fields = {
         "name": Field(required=True, must=RESOURCE_NAME),
         "region": Field(url_only=True, required=True),
         "network": Field(refers=NETWORK, immutable=True),
-        "ip_cidr_range": Field(canonical=network_range, must=NETWORK_RANGE),
+        "ip_cidr_range": Field(canonical=network_range, must=NETWORK_RANGE, immutable=not_within),
         "secondary_ip_ranges": Field(
             type="list",
             elements="dict",
@@ -239,27 +250,16 @@ class Subnetwork(ComputeResource):
         "purpose": Field(choices=PURPOSES, immutable=True, api_default="PRIVATE", canonical=purpose),
         "role": Field(choices=["ACTIVE", "BACKUP"]),
         "stack_type": Field(choices=["IPV4_ONLY", "IPV4_IPV6"], api_default="IPV4_ONLY"),
-        "ipv6_access_type": Field(choices=["EXTERNAL", "INTERNAL"]),
+        "ipv6_access_type": Field(choices=["EXTERNAL", "INTERNAL"], immutable=lambda old, _new: bool(old)),
         "description": Field(immutable=True),
     }
 
-    def plan(self, current: Json | None) -> Plan:
-        plan = super().plan(current)
-        fixed = Field(immutable=True)
-        wanted, present = plan.changes.get("ipCidrRange"), plan.current.get("ipCidrRange")
-        if plan.action == "update" and wanted and not (present and contains(wanted, present)):
-            refuse_immutable([Leaf("ip_cidr_range", "ipCidrRange", fixed, wanted)], plan.current)
-        access = plan.changes.get("ipv6AccessType")
-        if plan.action == "update" and access and plan.current.get("ipv6AccessType"):
-            refuse_immutable([Leaf("ipv6_access_type", "ipv6AccessType", fixed, access)], plan.current)
-        return plan
-
     def update(self, plan: Plan) -> Json:
-        patch = {path: value for path, value in plan.changes.items() if path not in VERBS}
-        answer: Json = {}
-        if patch:
-            current = self._without_what_goes(plan) if RANGES in patch else plan.current
-            answer = self.request("PATCH", self.url, nest({**patch, "fingerprint": current.get("fingerprint")}))
+        """Patch what can be patched; each verb has an operation and a fingerprint of its own."""
+        patch = plan.without(*VERBS)
+        if RANGES in patch.changes:
+            patch = dataclasses.replace(patch, current=self._without_what_goes(plan))
+        answer = super().update(patch) if patch.changes else {}
         for path, verb in VERBS.items():
             if path in plan.changes:
                 self.finish(answer)
@@ -273,21 +273,13 @@ class Subnetwork(ComputeResource):
         kept = [entry for entry in present if identity(entry) in stays]
         if len(kept) in {len(present), len(wanted)}:
             return plan.current
-        self.finish(self.request("PATCH", self.url, {RANGES: kept, "fingerprint": plan.current.get("fingerprint")}))
+        self.finish(super().update(dataclasses.replace(plan, changes={RANGES: kept})))
         return self.read() or {}
 
 
 def identity(entry: Json) -> tuple[str, str]:
     """What makes a secondary range the same one, whatever else Google tells of it."""
     return entry["rangeName"], network_range(entry.get("ipCidrRange"))
-
-
-def contains(outer: str, inner: str) -> bool:
-    """Whether one range lies within another, so that it can grow to it."""
-    import ipaddress
-
-    one, other = (ipaddress.ip_network(value.strip(), strict=False) for value in (inner, outer))
-    return one.version == other.version and one.subnet_of(other)  # type: ignore[arg-type] # both are of one version
 
 
 def main() -> None:

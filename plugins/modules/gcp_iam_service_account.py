@@ -52,19 +52,19 @@ EXAMPLES = r"""
 - name: Create a service account for a server
   mlops.mlflow.gcp_iam_service_account:
     project: my-project
-    name: mlflow-server
+    name: mlflow
     display_name: MLflow tracking server
 
 - name: Switch a service account off and look who misses it
   mlops.mlflow.gcp_iam_service_account:
     project: my-project
-    name: mlflow-server
+    name: mlflow
     disabled: true
 
 - name: Delete a service account by its e-mail address
   mlops.mlflow.gcp_iam_service_account:
     project: my-project
-    name: mlflow-server@my-project.iam.gserviceaccount.com
+    name: mlflow@my-project.iam.gserviceaccount.com
     state: absent
 """
 
@@ -74,8 +74,8 @@ resource:
   returned: success
   type: dict
   sample:
-    name: projects/my-project/serviceAccounts/mlflow-server@my-project.iam.gserviceaccount.com
-    email: mlflow-server@my-project.iam.gserviceaccount.com
+    name: projects/my-project/serviceAccounts/mlflow@my-project.iam.gserviceaccount.com
+    email: mlflow@my-project.iam.gserviceaccount.com
     projectId: my-project
     uniqueId: '100000000000000000001'
     displayName: MLflow tracking server
@@ -83,10 +83,10 @@ resource:
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.iam import account_email, refuse_foreign
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, Resource
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import matching, up_to_bytes
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.service_accounts import account_email, refuse_foreign
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import Session
 
 NAME = matching(
@@ -111,18 +111,23 @@ class IamServiceAccount(Resource):
     def __init__(self, session: Session, params: Json) -> None:
         super().__init__(session, params | {"name": account_email(params["name"], params["project"])})
 
+    def foretold(self) -> Json:
+        """With the address, which is made of the ID and the project."""
+        email, project = self.params["name"], self.params["project"]
+        return {"name": f"projects/{project}/serviceAccounts/{email}", "email": email, "projectId": project}
+
     def create(self, plan: Plan) -> Json:
         """Create the account, and switch it off if that is asked."""
         refuse_foreign(self.params["name"], self.params["project"])
-        account_id = self.params["name"].partition("@")[0]
-        answer = self.request("POST", self.parent, {"accountId": account_id, "serviceAccount": words(plan)})
+        account_id, account = self.params["name"].partition("@")[0], plan.without("disabled").body
+        answer = self.request("POST", self.parent, {"accountId": account_id, "serviceAccount": account})
         if plan.changes.get("disabled"):
             self.switch(plan)
         return answer
 
     def update(self, plan: Plan) -> Json:
         """Change the words about the account, and switch it, as far as they differ."""
-        if changed := words(plan):
+        if changed := plan.without("disabled").body:
             self.request("PATCH", self.url, {"serviceAccount": changed, "updateMask": ",".join(changed)})
         if "disabled" in plan.changes:
             self.switch(plan)
@@ -140,13 +145,7 @@ class IamServiceAccount(Resource):
         return super().explain(error)
 
 
-def words(plan: Plan) -> Json:
-    """What of a plan stands in the body of the account."""
-    return {path: value for path, value in plan.changes.items() if path != "disabled"}
-
-
 def main() -> None:
-    """Run the module."""
     run(IamServiceAccount)
 
 

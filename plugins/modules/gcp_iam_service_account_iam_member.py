@@ -68,8 +68,9 @@ resource:
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import PROPAGATION, GcpError, Json
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.iam import POLICY_VERSION, PolicyMember, account_email
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.iam import POLICY_VERSION, PolicyMember
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.service_accounts import account_email
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import Session
 
 
@@ -99,7 +100,6 @@ class IamServiceAccountIamMember(PolicyMember):
 
 
 def main() -> None:
-    """Run the module."""
     run(IamServiceAccountIamMember)
 
 

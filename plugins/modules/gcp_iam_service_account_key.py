@@ -50,7 +50,9 @@ options:
     default: false
     version_added: 0.2.0
   key_algorithm:
-    description: Algorithm of a new key. Google Cloud chooses V(KEY_ALG_RSA_2048).
+    description:
+      - Algorithm of a new key. Google Cloud chooses V(KEY_ALG_RSA_2048) if it is not given.
+      - It cannot be changed later. Where the key in the file has another one, it is an error.
     type: str
     choices: [KEY_ALG_RSA_1024, KEY_ALG_RSA_2048]
   private_key_type:
@@ -62,6 +64,7 @@ options:
     default: TYPE_GOOGLE_CREDENTIALS_FILE
 seealso:
   - module: mlops.mlflow.gcp_iam_service_account
+  - module: mlops.mlflow.gcp_iam_service_account_iam_member
 """
 
 EXAMPLES = r"""
@@ -118,13 +121,18 @@ from pathlib import Path
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.iam import account_email, age_in_days, is_usable
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, Resource
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import at_least
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.service_accounts import (
+    account_email,
+    age_in_days,
+    is_usable,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import Session
 
-OWNER_ONLY, OTHERS = 0o600, 0o077  # the mode of the file, and what of a mode is for others
+OWNER_ONLY = 0o600  # the mode of the file
+OTHERS = 0o077  # what of a mode is for others
 
 
 class IamServiceAccountKey(Resource):
@@ -176,7 +184,7 @@ class IamServiceAccountKey(Resource):
         if self.params["state"] == "absent":
             return (self.session.get(self.url) or {}) if key_id else None
         if self.params["exclusive"]:
-            keys = (self.session.get(self.parent, {"keyTypes": "USER_MANAGED"}) or {}).get("keys", [])
+            keys = list(self.session.listed(self.parent, "keys", {"keyTypes": "USER_MANAGED"}))
         else:
             keys = [key for key in [self.session.get(self.url) if key_id else None] if key]
         mine = next((key for key in keys if key_id and key["name"].endswith(f"/{key_id}")), None)
@@ -255,14 +263,13 @@ class IamServiceAccountKey(Resource):
         return {}
 
     def delete_surplus(self) -> None:
-        """Delete keys beside the one in the file. That one has gone meanwhile is success."""
+        """Delete keys beside the one in the file."""
         while self.surplus:
             name = self.surplus[0]
             try:
-                self.request("DELETE", f"{self.host}/v1/{name}")
+                self.remove(f"{self.host}/v1/{name}")
             except GcpError as error:
-                if not error.missing:
-                    raise error.note(f"The key in {self.path} can be used. {name} is still there.") from None
+                raise error.note(f"The key in {self.path} can be used. {name} is still there.") from error.__cause__
             self.surplus.pop(0)
 
     def delete(self, plan: Plan) -> Json:
@@ -278,7 +285,6 @@ class IamServiceAccountKey(Resource):
 
 
 def main() -> None:
-    """Run the module."""
     run(IamServiceAccountKey)
 
 

@@ -84,7 +84,6 @@ class ProjectIamMember(PolicyMember):
 
 
 def main() -> None:
-    """Run the module."""
     run(ProjectIamMember)
 
 

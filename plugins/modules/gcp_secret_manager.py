@@ -27,7 +27,6 @@ options:
       - Value that the latest version has, of 1 to 65536 bytes. It is never shown in a diff.
       - Without it, no version is added.
       - To compare the values, the caller needs the permission C(secretmanager.versions.access).
-      - It is sent with a checksum, and compared with the one that comes with the present value.
     type: str
   labels:
     description: Labels. They are exact when given; a label that is left out goes.
@@ -123,6 +122,7 @@ notes:
   - Expiry, rotation reminders and Pub/Sub topics are not managed, and left alone. A secret that expires is deleted with
     its values by Google Cloud itself, and a reminder rotates nothing; to rotate, run the task with another O(value).
 seealso:
+  - module: mlops.mlflow.gcp_secret_manager_iam_member
   - module: mlops.mlflow.gcp_sql_user
 """
 
@@ -206,25 +206,27 @@ import typing as t
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import LABELS, Rule, at_least, matching
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import (
+    KMS_KEY,
+    LABELS,
+    Rule,
+    at_least,
+    matching,
+    zero_or_between,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.secret import Secret
 
-DAY, LONGEST = 86400, 1000 * 86400  # seconds
+DAY = 86400  # seconds
 PAYLOAD = 64 * 1024
 NAME = matching(r"[A-Za-z0-9_-]{1,255}", "1 to 255 letters, digits, hyphens and underscores")
 VALUE = Rule(lambda text: 0 < len(text.encode()) <= PAYLOAD, "a text of 1 to 65536 bytes")
-KEY = matching(
-    r"(projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+)?",
-    "the full name of a key, such as projects/p/locations/l/keyRings/r/cryptoKeys/k",
-)
-DELAY = Rule(lambda seconds: seconds == 0 or DAY <= seconds <= LONGEST, f"0, or a number from {DAY} to {LONGEST}")
 
 
 def encryption(**key: t.Any) -> dict[str, Field]:
     """The options that name a key."""
     return {
         "customer_managed_encryption": Field(
-            type="dict", options={"kms_key_name": Field(must=KEY, required=not key, **key)}
+            type="dict", options={"kms_key_name": Field(must=KMS_KEY, required=not key, **key)}
         )
     }
 
@@ -259,7 +261,7 @@ class SecretManager(Secret):
         ),
         "version_destroy_ttl": Field(
             type="int",
-            must=DELAY,
+            must=zero_or_between(DAY, 1000 * DAY),
             encode=lambda seconds: f"{seconds}s" if seconds else "",
             removes="versionDestroyTtl",
         ),
@@ -273,7 +275,6 @@ class SecretManager(Secret):
 
 
 def main() -> None:
-    """Run the module."""
     run(SecretManager)
 
 

@@ -66,12 +66,10 @@ resource:
     member: serviceAccount:mlflow@my-project.iam.gserviceaccount.com
 """
 
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import Json
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.iam import PolicyMember
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.references import name_of
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import Session
 
 
 class SecretManagerIamMember(PolicyMember):
@@ -81,14 +79,13 @@ class SecretManagerIamMember(PolicyMember):
     collection = "v1/projects/{project}/secrets"
     item = "{secret}"
     holder = "secret"
-    fields = {"secret": Field(url_only=True, required=True, type="raw"), **PolicyMember.fields}
-
-    def __init__(self, session: Session, params: Json) -> None:
-        super().__init__(session, params | {"secret": name_of(params["secret"])})
+    fields = {
+        "secret": Field(url_only=True, required=True, type="raw", encode=name_of, no_log=False),
+        **PolicyMember.fields,
+    }
 
 
 def main() -> None:
-    """Run the module."""
     run(SecretManagerIamMember)
 
 

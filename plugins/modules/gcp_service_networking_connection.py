@@ -39,25 +39,32 @@ notes:
   - The credential needs C(resourcemanager.projects.get), because the API knows networks by the project's number.
   - Cloud SQL keeps using the connection for a while after its last instance is deleted. Deleting the connection is
     refused meanwhile.
+seealso:
+  - module: mlops.mlflow.gcp_compute_global_address
+  - module: mlops.mlflow.gcp_compute_network
+  - module: mlops.mlflow.gcp_sql_instance
+  - name: Private services access
+    description: Google Cloud's documentation of these connections.
+    link: https://cloud.google.com/vpc/docs/private-services-access
 """
 
 EXAMPLES = r"""
-- name: Let Cloud SQL have private addresses in the default network
+- name: Let Cloud SQL have private addresses in a network
   mlops.mlflow.gcp_service_networking_connection:
     project: my-project
-    network: default
-    reserved_peering_ranges: [google-managed-services-default]
+    network: mlflow
+    reserved_peering_ranges: [google-managed-services-mlflow]
 
 - name: Give the services a further range
   mlops.mlflow.gcp_service_networking_connection:
     project: my-project
-    network: default
-    reserved_peering_ranges: [google-managed-services-default, google-managed-services-more]
+    network: mlflow
+    reserved_peering_ranges: [google-managed-services-mlflow, google-managed-services-more]
 
 - name: End the connection
   mlops.mlflow.gcp_service_networking_connection:
     project: my-project
-    network: default
+    network: mlflow
     state: absent
 """
 
@@ -67,18 +74,18 @@ resource:
   returned: success
   type: dict
   sample:
-    network: projects/415104041262/global/networks/default
+    network: projects/415104041262/global/networks/mlflow
     peering: servicenetworking-googleapis-com
-    reservedPeeringRanges: [google-managed-services-default]
+    reservedPeeringRanges: [google-managed-services-mlflow]
     service: services/servicenetworking.googleapis.com
 """
 
 from functools import cached_property
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, full_reference
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.references import name_of
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.references import full_reference, name_of
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, Resource
 
 
@@ -88,6 +95,7 @@ class ServiceNetworkingConnection(Resource):
     service = "servicenetworking"
     collection = "v1/services/{service}/connections"
     item = "-"
+    needed = ("reserved_peering_ranges",)
     fields = {
         "network": Field(url_only=True, type="raw", required=True),
         "service": Field(url_only=True, default="servicenetworking.googleapis.com"),
@@ -115,17 +123,9 @@ class ServiceNetworkingConnection(Resource):
 
     def read(self) -> Json | None:
         """The connection. A network that is not there has none."""
-        answer = self.session.get(self.parent, {"network": self.numbered_network}) or {}
         service = f"services/{self.params['service']}"
-        found = [item for item in answer.get("connections", []) if item.get("service", service) == service]
-        return found[0] if found else None
-
-    def plan(self, current: Json | None) -> Plan:
-        """What is to be done; a connection is not made without ranges."""
-        plan = super().plan(current)
-        if plan.action == "create" and not self.params["reserved_peering_ranges"]:
-            raise GcpError("reserved_peering_ranges must be given to make the connection.")
-        return plan
+        found = self.session.listed(self.parent, "connections", {"network": self.numbered_network})
+        return next((connection for connection in found if connection.get("service", service) == service), None)
 
     def create(self, plan: Plan) -> Json:
         """Make the connection; one whose peering was removed from the network alone still has its ranges at Google."""
@@ -161,7 +161,6 @@ class ServiceNetworkingConnection(Resource):
 
 
 def main() -> None:
-    """Run the module."""
     run(ServiceNetworkingConnection)
 
 

@@ -83,7 +83,7 @@ class SqlDatabase(SqlPart):
 
     collection = "v1/projects/{project}/instances/{instance}/databases"
     fields = {
-        "instance": Field(url_only=True, required=True, type="raw"),
+        **SqlPart.fields,
         "name": Field(required=True),
         "charset": Field(immutable=True, canonical=lambda name: str(name or "").upper()),
         "collation": Field(immutable=True),
@@ -91,7 +91,6 @@ class SqlDatabase(SqlPart):
 
 
 def main() -> None:
-    """Run the module."""
     run(SqlDatabase)
 
 

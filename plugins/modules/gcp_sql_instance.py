@@ -142,7 +142,7 @@ options:
           private_network:
             description:
               - VPC network on which the instance has a private address, such as
-                V(projects/my-project/global/networks/default).
+                V(projects/my-project/global/networks/mlflow).
               - It takes a name, a path, a URL, or the result of a task that has C(selfLink).
               - The network must be peered first, see M(mlops.mlflow.gcp_service_networking_connection).
               - It can be changed, and cannot be removed.
@@ -355,8 +355,7 @@ options:
     description:
       - Whether to wait until the instance is made, changed or deleted, which can take many minutes.
       - With V(false) the operation is started and the module returns at once. The same task with V(true) waits for
-        it later,
-        as it does for an instance that is still being made by a run that was interrupted.
+        it later, as it does for an instance that is still being made by a run that was interrupted.
     type: bool
     default: true
 seealso:
@@ -380,7 +379,7 @@ EXAMPLES = r"""
       edition: ENTERPRISE
       ip_configuration:
         ipv4_enabled: false
-        private_network: projects/my-project/global/networks/default
+        private_network: projects/my-project/global/networks/mlflow
       backup_configuration:
         enabled: true
         point_in_time_recovery_enabled: true
@@ -496,6 +495,8 @@ resource:
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, network_range
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import (
+    DURATION,
+    KMS_KEY,
     LABELS,
     NETWORK_RANGE,
     at_least,
@@ -508,16 +509,11 @@ NAME = matching(
     r"[a-z]([a-z0-9-]{0,96}[a-z0-9])?",
     "lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen",
 )
-KEY = matching(
-    r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+",
-    "a key as projects/P/locations/L/keyRings/R/cryptoKeys/K",
-)
 MAINTENANCE = matching(r".+\.R\d{8}\.\w+", "a maintenance version, such as POSTGRES_17_4.R20250302.00_04")
 DATE = matching(r"(\d{4}-)?\d{2}-\d{2}", "a date, such as 2026-12-15 or 12-15")
 MOMENT = matching(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "a time, such as 2030-01-01T00:00:00Z")
 DAY_TIME = matching(r"\d{2}:\d{2}:\d{2}", "a time of day, such as 00:00:00")
 START = matching(r"([01]\d|2[0-3]):[0-5]\d", "a time of day, such as 03:00")
-DURATION = matching(r"\d+(\.\d+)?s", "a number of seconds, such as 3600s")
 
 IP_CONFIGURATION = {
     "ipv4_enabled": Field(type="bool"),
@@ -621,7 +617,7 @@ class SqlInstance(SqlInstanceResource):
         "maintenance_version": Field(must=MAINTENANCE),
         "root_password": Field(write_only=True, no_log=True),
         "disk_encryption_configuration": Field(
-            type="dict", options={"kms_key_name": Field(immutable=True, must=KEY, no_log=False)}
+            type="dict", options={"kms_key_name": Field(immutable=True, must=KMS_KEY, no_log=False)}
         ),
         "settings": Field(type="dict", options=SETTINGS),
         "enable_final_backup": Field(local=True, type="bool"),
@@ -641,7 +637,6 @@ class SqlInstance(SqlInstanceResource):
 
 
 def main() -> None:
-    """Run the module."""
     run(SqlInstance)
 
 

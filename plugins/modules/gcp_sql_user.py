@@ -162,10 +162,9 @@ resource:
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import at_least, matching
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import DURATION, at_least, matching
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.sql import SqlUserResource
 
-DURATION = matching(r"\d+(\.\d+)?s", "a number of seconds, such as 3600s")
 VERSION = matching(r"[a-z0-9_-]{1,63}", "1 to 63 lower-case letters, digits, _ and -")
 
 
@@ -173,7 +172,7 @@ class SqlUser(SqlUserResource):
     """What the options are; how they are planned is in the base."""
 
     fields = {
-        "instance": Field(url_only=True, required=True, type="raw"),
+        **SqlUserResource.fields,
         "name": Field(required=True),
         "host": Field(),
         "type": Field(
@@ -198,7 +197,6 @@ class SqlUser(SqlUserResource):
 
 
 def main() -> None:
-    """Run the module."""
     run(SqlUser)
 
 

@@ -450,18 +450,24 @@ from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.bucket import Buc
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import Json
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import LABELS, Rule, at_least, between, matching
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import (
+    KMS_KEY,
+    LABELS,
+    Rule,
+    at_least,
+    between,
+    matching,
+    zero_or_between,
+)
 
-WEEK, QUARTER, CENTURY = 604800, 7776000, 3155760000  # seconds; CENTURY is Google's
+# Seconds; the century is Google's.
+WEEK = 604800
+QUARTER = 7776000
+CENTURY = 3155760000
 CLASSES = ["STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"]
 DATE = matching(r"\d{4}-\d{2}-\d{2}", "a date such as 2026-01-31")
 NAME = matching(r"[A-Za-z0-9._-]{3,255}", "the name of a bucket, such as my-bucket")
 NOT_EMPTY = Rule(bool, "a text that is not empty")
-KMS_KEY = matching(
-    r"(projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+)?",
-    "the full name of a key, such as projects/p/locations/l/keyRings/r/cryptoKeys/k",
-)
-SOFT_DELETION = Rule(lambda n: n == 0 or WEEK <= n <= QUARTER, f"0, or a number from {WEEK} to {QUARTER}")
 
 ACTION = {
     "type": Field(required=True, choices=["Delete", "SetStorageClass", "AbortIncompleteMultipartUpload"]),
@@ -534,7 +540,7 @@ class StorageBucket(Bucket):
         "iam_configuration": group(
             uniform_bucket_level_access=group(**ENABLED), public_access_prevention=Field(**PREVENTION)
         ),
-        "soft_delete_policy": group(retention_duration_seconds=Field(type="int", must=SOFT_DELETION)),
+        "soft_delete_policy": group(retention_duration_seconds=Field(type="int", must=zero_or_between(WEEK, QUARTER))),
         "retention_policy": Field(
             type="dict",
             required_by={"is_locked": ["retention_period"]},
@@ -560,7 +566,6 @@ class StorageBucket(Bucket):
 
 
 def main() -> None:
-    """Run the module."""
     run(StorageBucket)
 
 

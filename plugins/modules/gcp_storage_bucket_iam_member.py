@@ -72,7 +72,6 @@ from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Fie
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.iam import POLICY_VERSION, PolicyMember
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.references import name_of
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import Session
 
 
 class StorageBucketIamMember(PolicyMember):
@@ -82,10 +81,7 @@ class StorageBucketIamMember(PolicyMember):
     collection = "storage/v1/b/{bucket}"
     item = "iam"
     holder = "bucket"
-    fields = {"bucket": Field(url_only=True, required=True, type="raw"), **PolicyMember.fields}
-
-    def __init__(self, session: Session, params: Json) -> None:
-        super().__init__(session, params | {"bucket": name_of(params["bucket"])})
+    fields = {"bucket": Field(url_only=True, required=True, type="raw", encode=name_of), **PolicyMember.fields}
 
     def read_policy(self) -> Json | None:
         """The policy of the bucket."""
@@ -97,7 +93,6 @@ class StorageBucketIamMember(PolicyMember):
 
 
 def main() -> None:
-    """Run the module."""
     run(StorageBucketIamMember)
 
 

@@ -48,7 +48,7 @@ STEP = """
       source_subnetwork_ip_ranges_to_nat: LIST_OF_SUBNETWORKS
       subnetworks: [{name: own}]
   tasks:
-    - mlops.mlflow.gcp_project_service: {names: [compute.googleapis.com]}
+    - mlops.mlflow.gcp_serviceusage_service: {names: [compute.googleapis.com]}
     - mlops.mlflow.gcp_compute_network: {name: own, auto_create_subnetworks: false}
     - mlops.mlflow.gcp_compute_subnetwork:
         name: own

@@ -7,7 +7,6 @@ import base64
 import json
 import typing as t
 
-import google_crc32c
 import pytest
 import requests
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError
@@ -139,16 +138,6 @@ def test_many_versions_come_in_pages(cloud: Cloud, monkeypatch: pytest.MonkeyPat
     assert len([request for request in sent if request.path.endswith("/versions")]) == 3
     monkeypatch.undo()
     assert states(cloud) == "di di di di en "
-
-
-def test_a_version_is_sent_and_read_with_its_checksum(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    with cloud.recorded() as sent:
-        filled(cloud, "correct horse")
-    (added,) = [request for request in sent if request.path.endswith(":addVersion")]
-    assert added.body["payload"]["dataCrc32c"] == str(google_crc32c.value(b"correct horse"))
-    monkeypatch.setattr("gcp_emulator.services.secretmanager.google_crc32c.value", lambda _data: 1)
-    with pytest.raises(GcpError, match="was damaged on its way"):
-        secret(cloud, value="correct horse")
 
 
 def test_a_secret_that_somebody_changes_meanwhile_is_planned_again(

@@ -10,7 +10,7 @@ import pytest
 import requests
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError
 from ansible_collections.mlops.mlflow.plugins.modules.gcp_storage_bucket import StorageBucket
-from gcp_emulator import permissions
+from gcp_emulator import roles
 
 from .cloud import Cloud
 
@@ -215,7 +215,7 @@ def test_a_bucket_that_is_not_empty_stays(cloud: Cloud, check_mode: bool) -> Non
 
 def test_whoever_may_not_list_may_still_delete_what_is_empty(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket(cloud)
-    monkeypatch.setitem(permissions.ROLES, "roles/deleter", ("storage.buckets.get", "storage.buckets.delete"))
+    monkeypatch.setitem(roles.ROLES, "roles/deleter", ("storage.buckets.get", "storage.buckets.delete"))
     cloud.principal = cloud.emulator.account("deleter", "roles/deleter")
     assert cloud.run(StorageBucket, ABSENT)["changed"]
 

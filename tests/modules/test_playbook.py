@@ -66,7 +66,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[dict[str
 def play(folder: Path) -> list[Json]:
     """Each module with a secret: made, changed, refused by the module and refused by Google."""
     tasks: list[Json] = [
-        {"mlops.mlflow.gcp_project_service": {"names": [f"{name}.googleapis.com" for name in SERVICES]}},
+        {"mlops.mlflow.gcp_serviceusage_service": {"names": [f"{name}.googleapis.com" for name in SERVICES]}},
         {"mlops.mlflow.gcp_iam_service_account": {"name": "robot-one"}},
         {
             "mlops.mlflow.gcp_iam_service_account_key": {

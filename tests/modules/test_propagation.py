@@ -16,9 +16,9 @@ from ansible_collections.mlops.mlflow.plugins.modules.gcp_iam_service_account_ia
 )
 from ansible_collections.mlops.mlflow.plugins.modules.gcp_iam_service_account_key import IamServiceAccountKey
 from ansible_collections.mlops.mlflow.plugins.modules.gcp_project_iam_member import ProjectIamMember
-from ansible_collections.mlops.mlflow.plugins.modules.gcp_project_service import ProjectService
 from ansible_collections.mlops.mlflow.plugins.modules.gcp_secret_manager import SecretManager
 from ansible_collections.mlops.mlflow.plugins.modules.gcp_secret_manager_iam_member import SecretManagerIamMember
+from ansible_collections.mlops.mlflow.plugins.modules.gcp_serviceusage_service import ServiceusageService
 from ansible_collections.mlops.mlflow.plugins.modules.gcp_storage_bucket import StorageBucket
 from ansible_collections.mlops.mlflow.plugins.modules.gcp_storage_bucket_iam_member import StorageBucketIamMember
 
@@ -99,8 +99,8 @@ def test_an_account_that_stays_unknown_is_named(slow: Cloud) -> None:
 
 def test_an_api_that_was_just_enabled_is_waited_for(slow: Cloud) -> None:
     service = {"name": "secretmanager.googleapis.com"}
-    slow.run(ProjectService, service | {"state": "absent", "disable_dependent_services": True})
-    slow.run(ProjectService, service)
+    slow.run(ServiceusageService, service | {"state": "absent", "disable_dependent_services": True})
+    slow.run(ServiceusageService, service)
     begin = slow.time
     assert slow.run(SecretManager, {"name": "two", "value": "secret"})["changed"]
     assert 100 <= slow.time - begin < 150

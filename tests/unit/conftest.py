@@ -12,6 +12,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import R
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import Deadline, Session
 
 Json = dict[str, t.Any]
+MOST_SLEEPS = 10_000  # far more than any wait takes; a test of something that never ends must fail
 
 
 class Answer:
@@ -99,7 +100,7 @@ class Clock:
     """A time that passes only by sleeping."""
 
     def __init__(self) -> None:
-        self.time = 0.0
+        self.time, self._sleeps = 0.0, 0
 
     def now(self) -> float:
         """Seconds since the beginning."""
@@ -107,6 +108,8 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
+        self._sleeps += 1
+        assert self._sleeps <= MOST_SLEEPS, f"This sleeps for ever: {self._sleeps} times, {self.time:.0f} s so far."
         self.time += seconds
 
 

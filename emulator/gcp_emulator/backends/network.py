@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The network of a VM or a database server, as the script that its pod runs: addresses, routes, firewall."""
 

@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Cloud SQL: PostgreSQL servers in containers, each in a pod on the segment of the peered network."""
 

@@ -69,35 +69,28 @@ def page(items: list[Item], call: Call, size: int, most: int | None = None) -> t
 
     :param size: how many are on a page if the query does not say.
     :param most: how many there are at most, whatever it says; as many as ``size`` by default.
-    :raises ApiError: 400 (unverified wording).
+    :raises ApiError: 400 for a size or token that cannot be (unverified wording).
     """
     asked = int(call.first("pageSize") or call.first("maxResults") or 0)
     if asked < 0:
         raise ApiError(400, "The page size must not be negative.", "badRequest")
     try:
-        start = position(call.first("pageToken"))
+        return cut(items, call.first("pageToken"), min(asked or size, most or size))
     except ValueError as error:
         raise ApiError(400, "The page token is invalid.", "badRequest") from error
-    end = start + min(asked or size, most or size)
-    return items[start:end], token_of(end) if end < len(items) else ""
 
 
-def token_of(place: int) -> str:
-    """The token of the page that begins at this place of a list."""
-    return base64.urlsafe_b64encode(str(place).encode()).decode()
-
-
-def position(token: str) -> int:
-    """The place at which a page begins; 0 without a token.
+def cut(items: list[Item], token: str, size: int) -> tuple[list[Item], str]:
+    """The page that begins where a token says, or at the beginning without one, and the token of the next, or "".
 
     :raises ValueError: it is no token of ours.
     """
-    if not token:
-        return 0
-    text = base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    text = base64.b64decode(token, altchars=b"-_", validate=True).decode() if token else "0"
     if not text.isdecimal():
         raise ValueError(token)
-    return int(text)
+    start = int(text)
+    end = start + size
+    return items[start:end], base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(items) else ""
 
 
 class Service:
@@ -118,3 +111,23 @@ class Service:
 
     def wake(self) -> None:
         """Bring what stands behind the service in line with the stored state, once, when the sandbox starts."""
+
+    # What the front asks before it lets a call through
+
+    def project(self, call: Call) -> str | None:
+        """The project that a call concerns, by id or number; None for one that has none."""
+        return call.resource.split("/")[1] if call.resource.startswith("projects/") else None
+
+    def subject(self, call: Call, project: str) -> str:
+        """The resource on which the caller needs the method's permission; one that is to be made is named by its body.
+
+        :param project: that the call concerns.
+        """
+        name = call.body.get("name", "") if call.method.endswith(".insert") else ""
+        return f"{call.resource}/{name}" if name else call.resource
+
+    def permit(self, call: Call, project: str) -> None:
+        """Refuse a caller who lacks what a call needs besides the method's permission.
+
+        :raises ApiError: 403, or what the API says instead.
+        """

@@ -8,7 +8,7 @@ from gcp_emulator.errors import Json
 from gcp_emulator.permissions import allowed
 from gcp_emulator.services.base import Call, Service, handles, page
 
-PROJECTS_PAGE = 500  # unverified: "an appropriate default"
+PROJECTS_PAGE = 500  # projects on a page (unverified: the document says "an appropriate default")
 
 
 class ResourceManager(Service):

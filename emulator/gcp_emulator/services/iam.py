@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import re
 
-from gcp_emulator import accounts, permissions, policies
+from gcp_emulator import accounts, policies, roles
 from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.services.base import Call, Service, handles, page
 
@@ -58,7 +58,7 @@ class Iam(Service):
         """The accounts of a project."""
         project = call.resource.split("/")[1]
         found = [account for _email, account in self.store.items("serviceAccounts") if account["projectId"] == project]
-        shown, token = page(found, call, 20, 100)  # discovery
+        shown, token = page(found, call, 20, 100)  # 20 on a page, 100 at most (discovery)
         return ({"accounts": shown} if shown else {}) | ({"nextPageToken": token} if token else {})
 
     @handles("iam.projects.serviceAccounts.patch")
@@ -122,8 +122,7 @@ class Iam(Service):
     @handles("iam.projects.serviceAccounts.getIamPolicy")
     def get_policy(self, call: Call) -> Json:
         """Who may use the account."""
-        version = policies.requested_version(call.first("options.requestedPolicyVersion"))
-        return policies.read(self.store, self._policy_of(call), version)
+        return policies.read(self.store, self._policy_of(call), call.first("options.requestedPolicyVersion"))
 
     @handles("iam.projects.serviceAccounts.setIamPolicy")
     def set_policy(self, call: Call) -> Json:
@@ -198,16 +197,16 @@ class Iam(Service):
     @handles("iam.roles.get")
     def get_role(self, call: Call) -> Json:
         """One predefined role."""
-        if call.resource not in permissions.ROLES:  # unverified wording
+        if call.resource not in roles.ROLES:  # unverified wording
             raise ApiError(404, f"The role named {call.resource} was not found.", "notFound")
         return {"name": call.resource, "stage": "GA"}
 
     @handles("iam.roles.list")
     def list_roles(self, call: Call) -> Json:
         """The predefined roles that the sandbox knows."""
-        shown, token = page(sorted(permissions.ROLES), call, 300, 1000)  # discovery
-        roles = [{"name": name, "stage": "GA"} for name in shown]
-        return {"roles": roles} | ({"nextPageToken": token} if token else {})
+        shown, token = page(sorted(roles.ROLES), call, 300, 1000)  # 300 on a page, 1000 at most (discovery)
+        found = [{"name": name, "stage": "GA"} for name in shown]
+        return {"roles": found} | ({"nextPageToken": token} if token else {})
 
     def _policy_of(self, call: Call) -> str:
         email = call.resource.split("/")[3]

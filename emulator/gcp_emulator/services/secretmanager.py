@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime
 import re
 import secrets
@@ -15,17 +14,16 @@ import google_crc32c
 from gcp_emulator import policies
 from gcp_emulator.accounts import timestamp
 from gcp_emulator.errors import ApiError, Json
-from gcp_emulator.services.base import Call, Service, handles
+from gcp_emulator.services.base import Call, Service, handles, page
+from gcp_emulator.values import KMS_KEY, LABELS, decode, is_label, is_label_key
 
 SECRETS, VERSIONS = "secrets", "secretVersions"
 MUTABLE = ("annotations", "labels", "replication", "versionAliases", "versionDestroyTtl")
 # What the API has and the sandbox does not: to take it and do nothing would be a lie.
 UNSUPPORTED = ("customerManagedEncryption", "expireTime", "rotation", "secretType", "tags", "topics", "ttl")
 DAY = 86400
-KMS_KEY = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
 ANNOTATION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 ANNOTATIONS_LIMIT = 16 * 1024
-LABELS_LIMIT = 64
 PAGE_LIMIT = 25000
 PAYLOAD_LIMIT = 64 * 1024
 API = "secretmanager.projects.secrets"
@@ -122,7 +120,7 @@ class SecretManager(Service):
     def get_policy(self, call: Call) -> Json:
         """Who may do what with the secret."""
         self._secret(call.resource)
-        return policies.read(self.store, call.resource, int(call.first("options.requestedPolicyVersion") or 1))
+        return policies.read(self.store, call.resource, call.first("options.requestedPolicyVersion"))
 
     @handles(f"{API}.setIamPolicy")
     def set_policy(self, call: Call) -> Json:
@@ -240,14 +238,14 @@ class SecretManager(Service):
                 raise _precondition(f"Secret Version [{version['name']}] is already DESTROYED.")
             owner = self._secret(call.resource.rpartition("/versions/")[0])
             if state == "DESTROYED" and "versionDestroyTtl" in owner:
-                # discovery: it is disabled until its time comes
+                # A version with a delay is disabled until its time comes (discovery).
                 seconds = float(owner["versionDestroyTtl"].removesuffix("s"))
                 version |= {"state": "DISABLED", "etag": _new_etag()}
-                version.setdefault("scheduledDestroyTime", _stamp(_now() + datetime.timedelta(seconds=seconds)))
+                version.setdefault("scheduledDestroyTime", timestamp(_now() + datetime.timedelta(seconds=seconds)))
             elif version["state"] != state:
                 version |= {"state": state, "etag": _new_etag()}
             if state == "ENABLED":
-                version.pop("scheduledDestroyTime", None)  # documentation: to enable it takes the destruction back
+                version.pop("scheduledDestroyTime", None)  # to enable it takes that back (documentation)
             if version["state"] == "DESTROYED":
                 version |= {"destroyTime": timestamp(), "_data": ""}
                 version.pop("scheduledDestroyTime", None)
@@ -267,10 +265,6 @@ class SecretManager(Service):
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
-
-
-def _stamp(time: datetime.datetime) -> str:
-    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _aged(version: Json) -> Json:
@@ -293,11 +287,9 @@ def _public(version: Json) -> Json:
 
 
 def _decode(data: str) -> bytes:
-    """Clients write bytes in either alphabet of base64, with or without padding."""
     try:
-        plain = data.translate(str.maketrans("-_", "+/")).rstrip("=")
-        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
-    except (binascii.Error, ValueError):
+        return decode(data)
+    except ValueError:
         raise _invalid("Invalid value at 'payload.data' (TYPE_BYTES), Base64 decoding failed.") from None
 
 
@@ -314,10 +306,10 @@ def _check_etag(document: Json, given: str) -> None:
 
 def _check(secret: Json) -> None:
     """documentation: the limits; unverified: the words."""
-    if len(secret.get("labels", {})) > LABELS_LIMIT:
-        raise _invalid(f"A secret can have at most {LABELS_LIMIT} labels.")
+    if len(secret.get("labels", {})) > LABELS:
+        raise _invalid(f"A secret can have at most {LABELS} labels.")
     for key, value in secret.get("labels", {}).items():
-        if not (key[:1].isalpha() and _is_label(key) and _is_label(value)):
+        if not (is_label_key(key) and is_label(value)):
             raise _invalid(f"The provided label [{key}: {value}] is not valid.")
     annotations = secret.get("annotations", {})
     if wrong := [key for key in annotations if not ANNOTATION.fullmatch(key)]:
@@ -327,11 +319,6 @@ def _check(secret: Json) -> None:
     delay = secret.get("versionDestroyTtl")
     if delay and not DAY <= float(delay.removesuffix("s")) <= 1000 * DAY:
         raise _invalid("Field [secret.version_destroy_ttl] must be between 1 day and 1000 days.")
-
-
-def _is_label(text: str) -> bool:
-    """Whether it is made of lower-case letters of any script, digits, ``_`` and ``-``."""
-    return len(text) <= 63 and text == text.lower() and all(sign.isalnum() or sign in "_-" for sign in text)
 
 
 def _replication(replication: Json) -> Json:
@@ -405,17 +392,9 @@ def _passes(expression: str, document: Json) -> bool:
 
 
 def _page(call: Call, key: str, found: list[Json]) -> Json:
-    size = min(int(call.first("pageSize") or 0) or PAGE_LIMIT, PAGE_LIMIT)
-    if size < 0:
-        raise _invalid("The page size must not be negative.")  # unverified wording
-    token = call.first("pageToken")
-    if token and not token.isdigit():
-        raise _invalid("Invalid page token.")
-    start = int(token or 0)
-    answer: Json = {key: found[start : start + size]} if found[start:] else {}
-    if start + size < len(found):
-        answer["nextPageToken"] = str(start + size)
-    return answer | ({"totalSize": len(found)} if found else {})
+    shown, token = page(found, call, PAGE_LIMIT)
+    answer: Json = {key: shown} if shown else {}
+    return answer | ({"nextPageToken": token} if token else {}) | ({"totalSize": len(found)} if found else {})
 
 
 def _invalid(message: str) -> ApiError:

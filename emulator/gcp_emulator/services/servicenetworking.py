@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Service networking: the connection of a network to the services of Google, among them Cloud SQL."""
 
@@ -8,10 +7,11 @@ import re
 import typing as t
 import uuid
 
+from gcp_emulator.accounts import project_id
 from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.services.base import Call, Service, applies, handles
 from gcp_emulator.services.compute import fabric
-from gcp_emulator.services.compute.base import link, project_id, relative
+from gcp_emulator.services.compute.base import link, relative
 from gcp_emulator.services.compute.networks import seed
 from gcp_emulator.services.sqladmin import servers
 from gcp_emulator.services.sqladmin.base import INSTANCES
@@ -34,6 +34,15 @@ class ServiceNetworking(Service):
     """The API ``servicenetworking``."""
 
     api = "servicenetworking"
+
+    def project(self, call: Call) -> str | None:
+        """The project of the network, which has another name in each method."""
+        network = call.body.get("network") or call.body.get("consumerNetwork") or call.first("network")
+        return network.split("/")[1] if network.startswith("projects/") else None
+
+    def subject(self, call: Call, project: str) -> str:
+        """The project, because a connection is no resource of one."""
+        return f"projects/{project}"
 
     @handles("servicenetworking.services.connections.list")
     def list_all(self, call: Call) -> Json:
@@ -152,7 +161,7 @@ class ServiceNetworking(Service):
     # Helpers
 
     def _check_service(self, call: Call) -> None:
-        listing = call.method.endswith(".list") and call.resource.startswith("services/-/")  # all services: discovery
+        listing = call.method.endswith(".list") and call.resource.startswith("services/-/")  # of all (discovery)
         if not listing and not call.resource.startswith(SERVICE + "/"):
             # Other producers of services are not in the sandbox; unverified wording.
             raise ApiError(403, f"Permission denied for '{call.resource}'.", status="PERMISSION_DENIED")

@@ -42,7 +42,7 @@ class ServiceUsage(Service):
         enabled = set(self._project(project)["services"])
         wanted = call.first("filter").partition(":")[2]
         names = enabled if wanted == "ENABLED" else (known_services() | enabled) - (enabled if wanted else set())
-        shown, token = page(sorted(names), call, 50, 200)  # discovery
+        shown, token = page(sorted(names), call, 50, 200)  # 50 on a page, 200 at most (discovery)
         answer: Json = {"services": [self._view(project, name) for name in shown]} if shown else {}
         return answer | ({"nextPageToken": token} if token else {})
 

@@ -73,7 +73,7 @@ def enable(error: GcpError) -> str:
     """An API is switched off."""
     name = error.switch.rpartition("/")[2] or urlsplit(error.url).hostname or "the service"
     return (
-        f"Enable the API first, with mlops.mlflow.gcp_project_service and name={name} (in the role gcp_infra: "
+        f"Enable the API first, with mlops.mlflow.gcp_serviceusage_service and name={name} (in the role gcp_infra: "
         "gcp_infra_services), and wait a minute."
     )
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -49,11 +48,11 @@ class Bucket(Resource):
 
     def create(self, plan: Plan) -> Json:
         """Create the bucket, and lock its policy if the task says so."""
-        return self.lock(plan, super().create(without_lock(plan)))
+        return self.lock(plan, super().create(plan.without(LOCK)))
 
     def update(self, plan: Plan) -> Json:
         """Change what differs, and lock the policy as it is then."""
-        rest = without_lock(plan)
+        rest = plan.without(LOCK)
         return self.lock(plan, super().update(rest) if rest.changes else plan.current)
 
     def lock(self, plan: Plan, bucket: Json) -> Json:
@@ -113,13 +112,9 @@ class Bucket(Resource):
                 raise
 
     def contents(self, kind: str, fields: str, **query: str) -> t.Iterator[Json]:
-        """All objects or folders, page by page, with these fields."""
-        page: Json = {"nextPageToken": ""}
-        while "nextPageToken" in page:
-            asked = {**query, "fields": f"nextPageToken,items({fields})"}
-            asked |= {"pageToken": page["nextPageToken"]} if page["nextPageToken"] else {}
-            page = self.session.get(f"{self.url}/{kind}", asked) or {}
-            yield from page.get("items", [])
+        """All objects or folders, with these fields."""
+        query |= {"fields": f"nextPageToken,items({fields})"}
+        return self.session.listed(f"{self.url}/{kind}", "items", query)
 
     def explain(self, error: GcpError) -> GcpError:
         """Say that the bucket may be somebody else's."""
@@ -128,11 +123,6 @@ class Bucket(Resource):
                 "Buckets of all of Google Cloud share their names: this one may be somebody else's (option name)."
             )
         return super().explain(error)
-
-
-def without_lock(plan: Plan) -> Plan:
-    """The plan as far as an ordinary write can do it."""
-    return dataclasses.replace(plan, changes={path: value for path, value in plan.changes.items() if path != LOCK})
 
 
 def refuse_loosening(wanted: Json, there: Json) -> None:

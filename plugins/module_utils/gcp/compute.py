@@ -6,25 +6,19 @@ from __future__ import annotations
 import typing as t
 import uuid
 
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import Json
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, Resource
 
 PROJECT = "https://www.googleapis.com/compute/v1/projects/{project}"
+IN_REGION, IN_ZONE = f"{PROJECT}/regions/{{region}}", f"{PROJECT}/zones/{{zone}}"
 NETWORK = f"{PROJECT}/global/networks/{{value}}"
+SUBNETWORK = f"{IN_REGION}/subnetworks/{{value}}"
 
 
 class ComputeResource(Resource):
     """Every write carries a request ID, by which Google tells a repetition from a second wish."""
 
     service = "compute"
-    needed: t.ClassVar[tuple[str, ...]] = ()  # options that say what cannot be left to Google when it is created
-
-    def plan(self, current: Json | None) -> Plan:
-        plan = super().plan(current)
-        missing = [name for name in self.needed if self.params.get(name) is None]
-        if plan.action == "create" and missing:
-            raise GcpError(f"{self.title} is not there, and cannot be created without {' and '.join(missing)}.")
-        return plan
 
     def request(
         self, method: str, url: str, body: t.Any = None, query: Json | None = None, *, repeatable: bool | None = True
@@ -33,6 +27,10 @@ class ComputeResource(Resource):
         return super().request(
             method, url, body, {"requestId": str(uuid.uuid4())} | (query or {}), repeatable=repeatable
         )
+
+    def foretold(self) -> Json:
+        """With the link, which tells the project as well."""
+        return {**super().foretold(), "selfLink": f"https://www.googleapis.com/{self.url.split('/', 3)[3]}"}
 
     def set_labels(self, labels: Json, current: Json) -> Json:
         """Make these the labels, all of them, unless somebody else changed them meanwhile (412)."""
@@ -48,6 +46,7 @@ class AddressResource(ComputeResource):
     pending = frozenset({"RESERVING"})
 
     def create(self, plan: Plan) -> Json:
+        """Reserve it, and label it."""
         answer = self.finish(super().create(plan), "create")
         labels = plan.changes.get("labels")
         made = self.read() if labels else None
@@ -56,4 +55,5 @@ class AddressResource(ComputeResource):
         return answer
 
     def update(self, plan: Plan) -> Json:
+        """Label it; nothing else can differ here."""
         return self.set_labels(plan.after["labels"], plan.current)

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 import typing as t
 from collections import Counter
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.references import full_reference, resource_path
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import (
     FINITE,
     INTEGER,
@@ -27,7 +27,8 @@ class Field:
     :param api: dotted path in the API's resource (or in the element of a list), if it is not the option in camelCase.
     :param url_only: it names the resource (``zone``) and is not part of its body.
     :param local: it is for the module alone (``wait``); the API never hears of it.
-    :param immutable: a difference is an error, because the API cannot change it.
+    :param immutable: a difference is an error, because the API cannot change it; where it can change some values, a
+        function that says of the present and the wanted one whether it is.
     :param write_only: the API never tells it (a password): sent on creation, never compared, never in a diff.
     :param computed: inside the elements of a list: if it is unset, whatever Google chose is right. (Elsewhere unset is
         unmanaged anyway; inside a list, which is exact, unset means that it is not there.)
@@ -42,7 +43,8 @@ class Field:
     :param removes: where the API has no empty value for the option: the dotted path in the resource that goes as a
         whole when the option is given an empty one. It is sent as null, and left out of a creation.
     :param must: what the value must be beyond its type, such as ``between(0, 65535)``; in a list, what each element
-        must be. Texts, references, maps and numbers have a rule by their type, and what is required is not empty.
+        must be. Texts, references, maps and numbers have a rule by their type, what is required is not empty, and
+        what ``removes`` something may be.
     :param options: the suboptions of a dict, or of the dicts in a list. A dict with suboptions is managed suboption by
         suboption; a dict without is a map, which is exact.
     :param argument: what argument_spec takes (``type``, ``required``, ``choices``, ``elements``, ``no_log``...).
@@ -54,7 +56,7 @@ class Field:
         *,
         url_only: bool = False,
         local: bool = False,
-        immutable: bool = False,
+        immutable: bool | t.Callable[[t.Any, t.Any], bool] = False,
         write_only: bool = False,
         computed: bool = False,
         ordered: bool = False,
@@ -94,6 +96,10 @@ class Field:
         """Whether it is part of the API's resource."""
         return not (self.url_only or self.local)
 
+    def refuses(self, desired: t.Any, current: t.Any) -> bool:
+        """Whether the API cannot change a value, in the API's words, to another one."""
+        return self.immutable(current, desired) if callable(self.immutable) else self.immutable
+
     @property
     def is_group(self) -> bool:
         """Whether it only holds other options, each managed by itself."""
@@ -120,6 +126,8 @@ class Field:
     def _element_complaints(self, option: str, value: t.Any) -> t.Iterator[str]:
         if value == "" and self._argument.get("required"):
             yield f"The option {option} is empty. Give it a value."
+        elif value == "" and self.removes:
+            return
         elif broken := next((rule for rule in self._rules() if not rule.holds(value)), None):
             shown = "" if self.secret else f" is {shortened(value)}, but"
             yield f"The option {option}{shown} must be {broken.words}."
@@ -332,28 +340,6 @@ def merge(old: Json, new: Json) -> Json:
     """``old`` with the values of ``new``, dict by dict."""
     both = {k: merge(old[k], v) if isinstance(v, dict) and isinstance(old.get(k), dict) else v for k, v in new.items()}
     return old | both
-
-
-def full_reference(value: t.Any, template: str, params: Json) -> str:
-    """What a name, a partial path, a URL or a registered result refers to, in full.
-
-    :param template: such as ``https://www.googleapis.com/compute/v1/projects/{project}/global/networks/{value}``.
-    """
-    if isinstance(value, dict):
-        value = value.get("selfLink") or value.get("name") or ""
-    prefix = template.split("projects/", 1)[0]
-    value = str(value)
-    if "/" not in value:
-        region = str(params.get("zone", "")).rsplit("-", 1)[0]  # a zone bears the name of its region
-        return template.format(**{"region": region, **params, "value": value}) if value else ""
-    if (path := resource_path(value)).startswith("projects/"):
-        return prefix + path
-    return f"{prefix}projects/{params['project']}/{path.lstrip('/')}"
-
-
-def resource_path(value: t.Any) -> str:
-    """A reference without host and version, so that all ways to write it are the same."""
-    return re.sub(r"^(https://[^/]+/)?(compute/)?((v\d\w*|beta|alpha)/)?(?=projects/)", "", text(value))
 
 
 def network_range(value: t.Any) -> str:

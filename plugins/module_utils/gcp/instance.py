@@ -9,7 +9,8 @@ import typing as t
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.compute import ComputeResource
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, dig, path_of, resource_path, text
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, dig, path_of, text
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.references import resource_path
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import LOOKS, Action, Plan
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import RESOURCE_NAME
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import backoff
@@ -65,8 +66,8 @@ def metadata_values(value: Json | None) -> Json:
 
 
 def external_address(value: t.Any) -> str:
-    """An address, or the result of a module that reserved it."""
-    return str(value.get("address", "")) if isinstance(value, dict) else str(value)
+    """An address, or the result of a module that reserved it; check mode knows only the link of a new one."""
+    return str(value.get("address") or value.get("selfLink", "")) if isinstance(value, dict) else str(value)
 
 
 class InstanceResource(ComputeResource):
@@ -85,6 +86,7 @@ class InstanceResource(ComputeResource):
 
     @classmethod
     def check(cls, params: Json) -> None:
+        """Refuse a disk that a later run would not know again."""
         super().check(params)
         for index, disk in enumerate(params["disks"] or []):
             names = (disk.get("source"), disk.get("device_name"), dig(disk, "initialize_params.disk_name"))
@@ -95,6 +97,7 @@ class InstanceResource(ComputeResource):
                 )
 
     def plan(self, current: Json | None) -> Plan:
+        """Plan the machine with what its disks tell and whether it runs; refuse what cannot be changed."""
         if current is not None and self.params["state"] == "present":
             current = {**current, "disks": self._disks_with_details(current)}
         plan = super().plan(current)
@@ -119,6 +122,7 @@ class InstanceResource(ComputeResource):
         return dataclasses.replace(plan, action=action, before=before, after=after, changes=changes)
 
     def create(self, plan: Plan) -> Json:
+        """Make the machine, and stop it if that is asked, because Google starts what it makes."""
         disks = [self._named(disk) for disk in plan.changes["disks"]]
         answer = super().create(dataclasses.replace(plan, changes={**plan.changes, "disks": disks}))
         if self.params["status"] == "TERMINATED":
@@ -127,6 +131,7 @@ class InstanceResource(ComputeResource):
         return answer
 
     def update(self, plan: Plan) -> Json:
+        """Change it part by part, first what it can run with; stop it once for all that needs that."""
         before = state = run_state(plan.current)
         while_stopped = {path.split(".")[0] for path in needing_stop(plan.changes)}
         for path, change in self.live_changes.items():
@@ -140,11 +145,12 @@ class InstanceResource(ComputeResource):
         for path, change in self.stopped_changes.items():
             if path in while_stopped:
                 change(self, plan)
-        if (self._wanted_status or before) == "RUNNING" and state != "RUNNING":
+        if self._wanted_status == "RUNNING" and state != "RUNNING":
             return self._verb("resume" if state == "SUSPENDED" else "start")
         return {}
 
     def delete(self, plan: Plan) -> Json:
+        """Delete it, and lift its protection first if the task says so."""
         protected = plan.current.get("deletionProtection")
         if protected and self.params["deletion_protection"] is False:
             self._protect(False)
@@ -348,8 +354,8 @@ class InstanceResource(ComputeResource):
         """The disks that can be read: one by itself, several of the zone by one list."""
         if len(urls) > 1 and all(url.startswith(f"{self._zone}/disks/") for url in urls):
             names = " OR ".join(f'(name = "{url.rsplit("/", 1)[1]}")' for url in urls)
-            answer = self.session.get(f"{self._zone}/disks", {"filter": names}) or {}
-            return {f"{self._zone}/disks/{disk['name']}": disk for disk in answer.get("items", [])}
+            found = self.session.listed(f"{self._zone}/disks", "items", {"filter": names})
+            return {f"{self._zone}/disks/{disk['name']}": disk for disk in found}
         return {url: disk for url in urls if (disk := self.session.get(url)) is not None}
 
     def _disk_url(self, disk: Json) -> str:

@@ -62,7 +62,7 @@ class Module(AnsibleModule):
     """AnsibleModule, for which something else in the place of a dict with suboptions is a traceback, or an error that
     does not name the option and shows the task with its secrets."""
 
-    def __init__(self, argument_spec: Json, **more: t.Any) -> None:
+    def __init__(self, argument_spec: Json, **more: t.Any) -> None:  # Ansible's own has no types
         AnsibleModule.__init__(self, argument_spec, **more)
 
     def _load_params(self) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp import operations
@@ -23,7 +23,6 @@ from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import (
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import Session, backoff
 
 Action = t.Literal["none", "create", "update", "delete"]
-PARTICIPLES = {"create": "created", "update": "updated", "delete": "deleted"}
 LOOKS = 4  # how often a resource is looked for that exists by the answer to a create, and does not by that to a read
 REPLANS = 8  # how often somebody else may come between reading and writing
 
@@ -56,6 +55,10 @@ class Plan:
     def mask(self) -> list[str]:
         """The paths that change."""
         return list(self.changes)
+
+    def without(self, *paths: str) -> Plan:
+        """The plan without the changes that a verb of their own makes."""
+        return replace(self, changes={path: value for path, value in self.changes.items() if path not in paths})
 
 
 def plan(
@@ -95,15 +98,19 @@ def plan(
 
 
 def refuse_immutable(different: list[Leaf], current: Json) -> None:
-    """Say what cannot be, and the way out."""
-    if fixed := [leaf for leaf in different if leaf.field.immutable]:
-        there = [leaf.field.shown(dig(current, leaf.path), leaf.value) for leaf in fixed]
-        words = "; ".join(
-            f"{leaf.option} cannot be changed from {leaf.field.api_default if old is None else old!r} to {leaf.value!r}"
-            for leaf, old in zip(fixed, there, strict=True)
-        )
+    """Say what cannot be, and the way out.
+
+    :raises GcpError: that names each option that cannot change, and both of its values.
+    """
+    words = []
+    for leaf in different:
+        there = dig(current, leaf.path)
+        if leaf.field.refuses(leaf.value, there):
+            old = leaf.field.api_default if there is None else leaf.field.shown(there, leaf.value)
+            words.append(f"{leaf.option} cannot be changed from {old!r} to {leaf.value!r}")
+    if words:
         raise GcpError(
-            f"{words}: Google Cloud cannot change it in place. Leave the option as it is, or delete the "
+            f"{'; '.join(words)}: Google Cloud cannot change it in place. Leave the option as it is, or delete the "
             "resource first (state: absent) and create it anew."
         )
 
@@ -137,6 +144,7 @@ class Resource:
     fields: t.ClassVar[dict[str, Field]]
     rules: t.ClassVar[Json] = {}  # between options, as AnsibleModule takes them: {"required_if": [...]}
     create_query: t.ClassVar[dict[str, str]] = {}  # {"secretId": "{name}"}
+    needed: t.ClassVar[tuple[str, ...]] = ()  # dotted options that only a creation needs
     update_method: t.ClassVar[str] = "PATCH"
     update_mask: t.ClassVar[bool] = False  # the update takes ?updateMask=; without it, it is a JSON merge patch
     answers_itself: t.ClassVar[bool] = False  # create and update answer the resource: it need not be read again
@@ -147,7 +155,9 @@ class Resource:
     leaving: t.ClassVar[frozenset[str]] = frozenset()  # states in which it is being deleted or stopped
 
     def __init__(self, session: Session, params: Json) -> None:
-        self.session, self.params = session, params
+        named = {name: known.encode for name, known in self.fields.items() if known.url_only and known.encode}
+        self.session = session
+        self.params = params | {name: encode(params[name]) for name, encode in named.items()}
         self.warnings: list[str] = []
 
     @classmethod
@@ -193,9 +203,20 @@ class Resource:
         return self.session.get(self.url)
 
     def plan(self, current: Json | None) -> Plan:
-        """What is to be done about the resource as it was read."""
+        """What is to be done about the resource as it was read.
+
+        :raises GcpError: if that cannot be, such as a creation without what it needs.
+        """
         merge_patch = self.update_method == "PATCH" and not self.update_mask
-        return plan(self.fields, self.params, current, resend=self.resend(), merge_patch=merge_patch)
+        todo = plan(self.fields, self.wanted(current), current, resend=self.resend(), merge_patch=merge_patch)
+        missing = [option for option in self.needed if dig(self.params, option) in (None, "", [])]
+        if todo.action == "create" and missing:
+            raise GcpError(f"{self.title} is not there, and cannot be created without {' and '.join(missing)}.")
+        return todo
+
+    def wanted(self, current: Json | None) -> Json:  # noqa: ARG002 (kinds that change by themselves use it)
+        """The options of the task, in view of what there is."""
+        return self.params
 
     def resend(self) -> t.Collection[str]:
         """Names of the write-only options that an update sends again although nobody can tell whether they differ."""
@@ -216,9 +237,13 @@ class Resource:
         return self.request(self.update_method, self.url, body, query)
 
     def delete(self, _plan: Plan) -> Json:
-        """Ask for its end. That it has gone meanwhile is success."""
+        """Ask for its end."""
+        return self.remove(self.url)
+
+    def remove(self, url: str, query: Json | None = None) -> Json:
+        """Ask for the end of something. That it has gone meanwhile is success."""
         try:
-            return self.request("DELETE", self.url)
+            return self.request("DELETE", url, query=query)
         except GcpError as error:
             if error.missing:
                 return {}
@@ -237,6 +262,10 @@ class Resource:
     def results(self, current: Json | None) -> Json:  # noqa: ARG002 (modules that have some use it)
         """Values of the result beyond resource, changed and diff."""
         return {}
+
+    def foretold(self) -> Json:
+        """What a new resource will be called, by which later tasks of the same check refer to it as to a result."""
+        return {"name": self.params["name"]} if self.params.get("name") else {}
 
     def state(self, current: Json | None) -> str:
         """What the resource tells of its life."""
@@ -294,7 +323,7 @@ def settle(resource: Resource, *, patient: bool) -> Json | None:
         state = resource.state(current)
         if not (state in resource.leaving or (patient and state in resource.pending)):
             return current
-        if not deadline.pause(backoff(attempt, 0.5, 5)):
+        if not deadline.pause(backoff(attempt, longest=operations.SLOWEST_POLL)):
             raise GcpError(
                 f"{resource.title} is still {state} after {deadline.elapsed - begin:.0f} s, because of what was begun "
                 f"earlier. Run again to wait for it, or raise the option timeout, which is {deadline.seconds:.0f} s."
@@ -328,9 +357,7 @@ def predict(resource: Resource) -> Json:
     if todo.action == "delete":
         current = None
     elif current is None:
-        # With the name, by which later tasks of the same check refer to it as to the result of a run.
-        name = resource.params.get("name")
-        current = {**({"name": name} if name and todo.changed else {}), **todo.after}
+        current = {**(resource.foretold() if todo.changed else {}), **todo.after}
     else:
         current = copy.deepcopy(current)
         for path in todo.changes:
@@ -342,10 +369,8 @@ def predict(resource: Resource) -> Json:
 def apply(resource: Resource) -> Json:
     """Read, plan, write, wait, read again. What comes between reading and writing leads to another plan."""
     present, patient = resource.params["state"] == "present", resource.params.get("wait", True)
-    deadline = resource.session.deadline
     first: Plan | None = None
-    trouble: float | None = None  # when it began
-    looks = replans = 0
+    tries = Tries(resource)
     while True:
         current = settle(resource, patient=patient or not present)
         if resource.state(current) in resource.pending and present and not patient:
@@ -361,27 +386,41 @@ def apply(resource: Resource) -> Json:
             told = resource.answers_itself and todo.action != "delete"
             return result(resource, first, answer if told else reread(resource, todo, patient))
         except GcpError as error:
-            trouble = deadline.elapsed if trouble is None else trouble
-            other = in_the_way(resource, error)
-            if other:
-                error.note(f"{other} is in the way: delete it, or use another name.")
-            if todo.action == "create" and error.already_exists and not other:
-                looks += 1  # an earlier attempt, an earlier run or somebody else was faster, or the name is reserved
-                again = looks <= LOOKS
-            else:
-                replans += 1
-                by_others = error.conflict or has_gone(resource, todo, error)
-                again = not error.exhausted and (
-                    (replans <= REPLANS and (by_others or error.ambiguous))
-                    or deadline.elapsed - trouble < error.patience
-                )
-                if by_others and not again:
-                    error.note(
-                        f"Somebody else changed {resource.title} each of the {replans} times that this was tried: run "
-                        "again when they are done."
-                    )
-            if not again or not deadline.pause(backoff(looks + replans)):
+            if not tries.another(todo, error):
                 raise
+
+
+class Tries:
+    """How often a run has tried to write, and whether it may once more."""
+
+    def __init__(self, resource: Resource) -> None:
+        self._resource = resource
+        self._looks = self._replans = 0
+        self._trouble: float | None = None  # when it began
+
+    def another(self, todo: Plan, error: GcpError) -> bool:
+        """Whether reading and planning again can help after what a write has answered; it pauses if so."""
+        deadline = self._resource.session.deadline
+        self._trouble = deadline.elapsed if self._trouble is None else self._trouble
+        other = in_the_way(self._resource, error)
+        if other:
+            error.note(f"{other} is in the way: delete it, or use another name.")
+        if todo.action == "create" and error.already_exists and not other:
+            self._looks += 1  # an earlier attempt, an earlier run or somebody else was faster, or the name is reserved
+            again = self._looks <= LOOKS
+        else:
+            self._replans += 1
+            by_others = error.conflict or has_gone(self._resource, todo, error)
+            again = not error.exhausted and (
+                (self._replans <= REPLANS and (by_others or error.ambiguous))
+                or deadline.elapsed - self._trouble < error.patience
+            )
+            if by_others and not again:
+                error.note(
+                    f"Somebody else changed {self._resource.title} each of the {self._replans} times that this was "
+                    "tried: run again when they are done."
+                )
+        return again and deadline.pause(backoff(self._looks + self._replans))
 
 
 def has_gone(resource: Resource, todo: Plan, error: GcpError) -> bool:
@@ -409,7 +448,8 @@ def reread(resource: Resource, todo: Plan, patient: bool) -> Json | None:
         current = seen(resource, todo)
         if current is not None or todo.action != "create" or not patient:
             return current
-        if deadline.elapsed - begin > PROPAGATION or not deadline.pause(backoff(attempt, 0.5, 5)):
+        pause = backoff(attempt, longest=operations.SLOWEST_POLL)
+        if deadline.elapsed - begin > PROPAGATION or not deadline.pause(pause):
             raise GcpError(
                 f"{resource.title} was created, but could not be read for {deadline.elapsed - begin:.0f} s: it was not "
                 "found. Run again; if it is not there then, somebody else deleted it."

@@ -19,6 +19,11 @@ def between(low: int, high: int) -> Rule:
     return Rule(lambda value: low <= value <= high, f"a number from {low} to {high}")
 
 
+def zero_or_between(low: int, high: int) -> Rule:
+    """A number in a range, or 0, by which something is switched off."""
+    return Rule(lambda value: value == 0 or low <= value <= high, f"0, or a number from {low} to {high}")
+
+
 def at_least(low: int) -> Rule:
     """A number that is not smaller."""
     return Rule(lambda value: low <= value <= LARGEST, f"a number of at least {low}")
@@ -27,11 +32,6 @@ def at_least(low: int) -> Rule:
 def matching(pattern: str, words: str) -> Rule:
     """A text that matches a regular expression as a whole; ``words`` say it to a person."""
     return Rule(lambda value: re.fullmatch(pattern, str(value)) is not None, words)
-
-
-def up_to(length: int) -> Rule:
-    """A text of limited length."""
-    return Rule(lambda value: len(str(value)) <= length, f"a text of at most {length} characters")
 
 
 def up_to_bytes(size: int) -> Rule:
@@ -103,4 +103,9 @@ RESOURCE_NAME = matching(
 PROJECT = matching(r"([a-z0-9.-]+:)?[a-z0-9-]+", "the ID of a project: lower-case letters, digits and hyphens")
 NETWORK_RANGE = Rule(is_network, "an address or an address range, such as 10.0.0.0/8")
 ADDRESS = Rule(is_address, "an address, such as 10.0.0.5")
+DURATION = matching(r"\d+(\.\d+)?s", "a number of seconds, such as 3600s")
+KMS_KEY = matching(
+    r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+",
+    "the full name of a key, such as projects/p/locations/l/keyRings/r/cryptoKeys/k",
+)
 EMAIL = matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")

@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.crc32c import crc32c
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, Resource
 
@@ -60,13 +59,14 @@ class Secret(Resource):
             # The diff tells that there is another value, and no more.
             before = {"latestVersion": "another value"} if current else {}
             after = {"latestVersion": "a new value"}
-        if current is not None and (rule := self.params["old_versions"]) != "keep":
+        rule = self.params["old_versions"]
+        if current is not None and rule != "keep":
             state, others = STATES[rule]
-            self.old = outdated(self.versions(), others, self.params["versions_kept"], bool(after))
-            before |= (
-                {"oldVersions": {number_of(version): version["state"] for version in self.old}} if self.old else {}
-            )
-            after |= {"oldVersions": {number_of(version): state for version in self.old}} if self.old else {}
+            versions = list(self.session.listed(f"{self.url}/versions", "versions"))
+            self.old = outdated(versions, others, self.params["versions_kept"], bool(after))
+            if self.old:
+                before["oldVersions"] = {number_of(version): version["state"] for version in self.old}
+                after["oldVersions"] = {number_of(version): state for version in self.old}
         if not after:
             return plan
         action = "update" if plan.action == "none" else plan.action
@@ -107,24 +107,13 @@ class Secret(Resource):
         """Add the version that was planned."""
         if "latestVersion" not in plan.after:
             return {}
-        data = self.params["value"].encode()
-        payload = {"data": base64.b64encode(data).decode(), "dataCrc32c": str(crc32c(data))}
+        payload = {"data": base64.b64encode(self.params["value"].encode()).decode()}
         return self.request("POST", f"{self.url}:addVersion", {"payload": payload})
 
     def end_old_versions(self, verb: str) -> None:
         """Disable or destroy what was planned; somebody who changed a version since leads to another plan."""
         for version in self.old:
             self.request("POST", f"{self.url}/versions/{number_of(version)}:{verb}", {"etag": version["etag"]})
-
-    def versions(self) -> list[Json]:
-        """All versions."""
-        found: list[Json] = []
-        page: Json = {"nextPageToken": ""}
-        while "nextPageToken" in page:
-            query = {"pageToken": page["nextPageToken"]} if page["nextPageToken"] else None
-            page = self.session.get(f"{self.url}/versions", query) or {}
-            found += page.get("versions", [])
-        return found
 
     def access(self, version: str) -> str | None:
         """The value of a version, or None if there is no such version or if it is not enabled."""
@@ -136,12 +125,8 @@ class Secret(Resource):
             raise
         if answer is None:
             return None
-        data = base64.b64decode(answer["payload"].get("data", ""))
-        checksum = answer["payload"].get("dataCrc32c")
-        if checksum is not None and int(checksum) != crc32c(data):
-            raise GcpError(f"{self.title}: the version {version} was damaged on its way. Run again.")
         try:
-            return data.decode()
+            return base64.b64decode(answer["payload"].get("data", "")).decode()
         except UnicodeDecodeError:
             raise GcpError(f"{self.title}: the version {version} is not text, which this module is for.") from None
 

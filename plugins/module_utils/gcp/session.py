@@ -102,6 +102,19 @@ class Session:
                 return None
             raise
 
+    def listed(self, url: str, name: str, query: Json | None = None) -> t.Iterator[Json]:
+        """The items of a list, page by page as they are used; none where there is no such list (404).
+
+        :param name: what the answer calls them.
+        """
+        asked = query
+        while True:
+            page = self.get(url, asked) or {}
+            yield from page.get(name, [])
+            if not page.get("nextPageToken"):
+                return
+            asked = {**(query or {}), "pageToken": page["nextPageToken"]}
+
     def request(
         self,
         method: str,
@@ -130,21 +143,26 @@ class Session:
             try:
                 return self._once(method, url, body, query, read_seconds)
             except GcpError as error:
-                if error.service_disabled and self._switched_on(error.switch):
-                    error.patience = ENABLING
+                if not self._may_pass(error, method, url) or (error.ambiguous and not repeatable):
+                    raise self._explained(error) from error.__cause__
                 pause = max(backoff(attempt), error.retry_after)
                 attempt += 1
                 spent = self.deadline.elapsed - begin
-                reading = method == "GET" or url.endswith(":getIamPolicy")
-                gone = error.status == 404 and (reading or method == "DELETE")  # an answer, however new it is
-                if (error.ambiguous and not repeatable) or gone or not error.patience:
-                    raise self._explained(error) from error.__cause__
-                if spent + pause > error.patience or pause >= self.deadline.left:
-                    limit = "" if spent + pause > error.patience else f"; timeout is {self.deadline.seconds:.0f} s"
+                out_of_patience = spent + pause > error.patience
+                if out_of_patience or pause >= self.deadline.left:
+                    limit = "" if out_of_patience else f"; timeout is {self.deadline.seconds:.0f} s"
                     error.note(f"It was asked {attempt} times in {spent:.0f} s{limit}.")
                     error.exhausted = True
                     raise self._explained(error) from error.__cause__
                 self.deadline.pause(pause)
+
+    def _may_pass(self, error: GcpError, method: str, url: str) -> bool:
+        """Whether asking again can help."""
+        if error.service_disabled and self._switched_on(error.switch):
+            error.patience = ENABLING
+        reading = method == "GET" or url.endswith(":getIamPolicy")
+        gone = error.status == 404 and (reading or method == "DELETE")  # an answer, however new it is
+        return error.patience > 0 and not gone
 
     def _switched_on(self, switch: str) -> bool:
         """Whether an API that says that it is off was switched on, which is not known everywhere at once."""

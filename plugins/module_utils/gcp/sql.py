@@ -8,7 +8,7 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import dig, merge, text
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, dig, merge, text
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.references import name_of
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, Resource
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import Session
@@ -48,9 +48,7 @@ class SqlPart(Resource):
     """A part of an instance, which the option ``instance`` names."""
 
     service = "sqladmin"
-
-    def __init__(self, session: Session, params: Json) -> None:
-        super().__init__(session, params | {"instance": name_of(params["instance"])})
+    fields = {"instance": Field(url_only=True, required=True, type="raw", encode=name_of)}
 
     def create(self, plan: Plan) -> Json:
         """Ask for it. Where somebody else was faster, Cloud SQL answers 400, which is nothing but a conflict."""
@@ -71,16 +69,6 @@ class SqlPart(Resource):
         return super().explain(error)
 
 
-def drop(resource: Resource, url: str, query: Json) -> Json:
-    """Ask for the end of something. That it has gone meanwhile is success."""
-    try:
-        return resource.request("DELETE", url, query=query)
-    except GcpError as error:
-        if error.missing:
-            return {}
-        raise
-
-
 class SqlUserResource(SqlPart):
     """A user of an instance: the API names it in the query, for its name may hold what a path may not.
 
@@ -96,7 +84,6 @@ class SqlUserResource(SqlPart):
         if is_iam(params):
             name = name.lower().removesuffix(SERVICE_ACCOUNT)
         super().__init__(session, params | {"name": name})
-        self.noted: str | None = None
 
     @classmethod
     def check(cls, params: Json) -> None:
@@ -111,12 +98,12 @@ class SqlUserResource(SqlPart):
     def read(self) -> Json | None:
         """The user, out of the list of all users, with the version of the password where the task speaks of it."""
         name, host = self.params["name"], self.params["host"]
-        users = (self.session.get(self.parent) or {}).get("items", [])
-        user: Json | None = next((u for u in users if u["name"] == name and host in (None, u.get("host", ""))), None)
+        users = self.session.listed(self.parent, "items")
+        user = next((u for u in users if u["name"] == name and host in (None, u.get("host", ""))), None)
         if user is None or self.params["password_version"] is None:
             return user
-        self.noted = self.labels(self.instance()).get(self.label)
-        return user | ({"passwordVersion": self.noted} if self.noted else {})
+        noted = self.labels(self.instance()).get(self.label)
+        return user | ({"passwordVersion": noted} if noted else {})
 
     def resend(self) -> t.Collection[str]:
         """The password, if the task says so."""
@@ -128,18 +115,18 @@ class SqlUserResource(SqlPart):
         if wanted is None or self.params["state"] == "absent":
             return todo
         after = todo.after | {"passwordVersion": wanted}
-        if todo.action == "create":
+        if current is None:
             return replace(todo, after=after, changes=todo.changes | {"passwordVersion": wanted})
-        before = todo.before | {"passwordVersion": self.noted}
-        if self.noted == wanted:
+        noted = current.get("passwordVersion")
+        before = todo.before | {"passwordVersion": noted}
+        if noted == wanted:
             return replace(todo, before=before, after=after)
         changes = todo.changes | {"password": self.params["password"], "passwordVersion": wanted}
         return replace(todo, action="update", before=before, after=after, changes=changes)
 
     def create(self, plan: Plan) -> Json:
         """Create the user, and then remember the version of the password."""
-        changes = {path: value for path, value in plan.changes.items() if path != "passwordVersion"}
-        return self.remember(plan, super().create(replace(plan, changes=changes)))
+        return self.remember(plan, super().create(plan.without("passwordVersion")))
 
     def update(self, plan: Plan) -> Json:
         """Set what differs: roles are named in the query, and a policy is sent as a whole."""
@@ -155,7 +142,7 @@ class SqlUserResource(SqlPart):
 
     def delete(self, plan: Plan) -> Json:
         """Drop the user, and forget the version of the password."""
-        self.finish(drop(self, self.parent, self.identity(plan)), "delete")
+        self.finish(self.remove(self.parent, self.identity(plan)), "delete")
         return self.set_label(None)
 
     def identity(self, plan: Plan) -> Json:
@@ -221,42 +208,41 @@ class SqlInstanceResource(Resource):
 
     service = "sqladmin"
     collection = "v1/projects/{project}/instances"
+    needed = ("database_version", "settings.tier")
     guard_body = "settings.settingsVersion"
     state_path = "state"
     pending = frozenset({"PENDING_CREATE"})
     leaving = frozenset({"PENDING_DELETE"})
 
-    def __init__(self, session: Session, params: Json) -> None:
-        super().__init__(session, params)
-        self.asked = params
-
     def plan(self, current: Json | None) -> Plan:
-        """Refuse what cannot end well before anything is sent, and take for right what became so without the task."""
-        self.params = self.asked
-        if current is None:
-            self.refuse_incomplete()
-            self.params = merge(self.params, {"maintenance_version": None})  # a new instance has the newest
-        elif self.params["state"] == "absent":
+        """Refuse what cannot end well before anything is sent."""
+        if current is not None and self.params["state"] == "absent":
             self.refuse_protected(current)
-        else:
+        elif current is not None:
             self.refuse_broken(current)
             self.refuse_version(current)
-            self.accept_grown_disk(current)
-            self.accept_newer_maintenance(current)
-            self.accept_password_versions(current)
         return super().plan(current)
 
-    def refuse_incomplete(self) -> None:
-        """Name what is needed to create an instance."""
-        needed = {option: dig(self.params, option) for option in ("database_version", "settings.tier")}
-        missing = [option for option, value in needed.items() if not value]
-        if missing and self.params["state"] == "present":
-            raise GcpError(f"{self.title} does not exist. To create it, give {' and '.join(missing)} too.")
+    def wanted(self, current: Json | None) -> Json:
+        """Take for right what became so without the task."""
+        if current is None:
+            return self.params | {"maintenance_version": None}  # a new instance has the newest
+        if self.params["state"] == "absent":
+            return self.params
+        wanted = self.params
+        for accepted in (self.grown_disk, self.newer_maintenance, self.password_versions):
+            wanted = merge(wanted, accepted(current))
+        return wanted
 
     def refuse_protected(self, current: Json) -> None:
         """Say how a protected instance is deleted."""
         if is_protected(current) and dig(self.params, PROTECTION) is not False:
             raise GcpError(f"{self.title} is protected against deletion. To delete it, set {PROTECTION} to false.")
+
+    def foretold(self) -> Json:
+        """With what clients of Cloud SQL call it."""
+        project, region, name = (self.params[option] for option in ("project", "region", "name"))
+        return {"name": name} | ({"connectionName": f"{project}:{region}:{name}"} if region else {})
 
     def update(self, plan: Plan) -> Json:
         """Send what differs; what Cloud SQL changes by an operation of its own comes first, each by itself."""
@@ -281,7 +267,7 @@ class SqlInstanceResource(Resource):
             "finalBackupExpiryTime": self.params["final_backup_expiry_time"],
             "finalBackupDescription": self.params["final_backup_description"],
         }
-        return drop(self, self.url, {name: text(value) for name, value in backup.items() if value is not None})
+        return self.remove(self.url, {name: text(value) for name, value in backup.items() if value is not None})
 
     def refuse_broken(self, current: Json) -> None:
         """Say that an instance will not work, whatever its settings are."""
@@ -320,32 +306,32 @@ class SqlInstanceResource(Resource):
                 "the option as it is, or set allow_major_version_upgrade to true."
             )
 
-    def accept_grown_disk(self, current: Json) -> None:
+    def grown_disk(self, current: Json) -> Json:
         """A disk that is larger than asked has grown by itself, or cannot be had smaller."""
         wanted, there = dig(self.params, "settings.data_disk_size_gb"), dig(current, "settings.dataDiskSizeGb")
         if wanted is None or int(there or 0) <= wanted:
-            return
+            return {}
         grows = dig(self.params, "settings.storage_auto_resize")
         if not (dig(current, "settings.storageAutoResize") is not False if grows is None else grows):
             raise GcpError(
                 f"settings.data_disk_size_gb cannot be changed from {there} to {wanted}: a disk of Cloud SQL cannot "
                 "shrink. Give the size that it has, or leave the option out."
             )
-        self.params = merge(self.params, {"settings": {"data_disk_size_gb": None}})
+        return {"settings": {"data_disk_size_gb": None}}
 
-    def accept_newer_maintenance(self, current: Json) -> None:
+    def newer_maintenance(self, current: Json) -> Json:
         """Maintenance goes on by itself, and never back."""
         wanted, there = self.params["maintenance_version"], current.get("maintenanceVersion")
-        if wanted and there and release(wanted) < release(there):
-            self.params = merge(self.params, {"maintenance_version": None})
+        return {"maintenance_version": None} if wanted and there and release(wanted) < release(there) else {}
 
-    def accept_password_versions(self, current: Json) -> None:
+    def password_versions(self, current: Json) -> Json:
         """Labels in which gcp_sql_user remembers something are not among those that the task means."""
         wanted = dig(self.params, "settings.user_labels")
-        if wanted is not None:
-            labels = (dig(current, LABELS) or {}).items()
-            kept = {key: value for key, value in labels if key.startswith(PASSWORD_VERSION)}
-            self.params = merge(self.params, {"settings": {"user_labels": kept | wanted}})
+        if wanted is None:
+            return {}
+        labels = (dig(current, LABELS) or {}).items()
+        kept = {key: value for key, value in labels if key.startswith(PASSWORD_VERSION)}
+        return {"settings": {"user_labels": kept | wanted}}
 
     def explain(self, error: GcpError) -> GcpError:
         """Name the option that Cloud SQL refuses, which its words do not."""

@@ -15,7 +15,7 @@ CASE = Case(
         "service_account": "it names whose key it is",
         "path": "it names the file",
         "private_key_type": "there is one format",
-        "max_age_days": "it tells when the key is replaced: test_keys.py",
-        "exclusive": "it is about other keys: test_keys.py",
+        "max_age_days": "it tells when the key is replaced: test_gcp_iam_service_account_key.py",
+        "exclusive": "it is about other keys: test_gcp_iam_service_account_key.py",
     },
 )

@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 from gcp_emulator import accounts, policies, tokens
 from gcp_emulator.backends.objects import DiskObjects
 from gcp_emulator.backends.remembered import RememberedDatabases, RememberedMachines
+from gcp_emulator.calls import CallLog
 from gcp_emulator.cloud import Cloud
 from gcp_emulator.discovery import Apis
 from gcp_emulator.errors import Json
-from gcp_emulator.faults import CallLog, Faults
+from gcp_emulator.faults import Faults
 from gcp_emulator.front import Front
 from gcp_emulator.operations import Operations
 from gcp_emulator.server import register

@@ -188,7 +188,7 @@ def test_the_apis_run_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def check_faults(directory: Path, credentials: google.auth.credentials.Credentials) -> None:
     """Faults and the log of calls, from the command line."""
     method, url = "iam.roles.list", "https://iam.googleapis.com/v1/roles"
-    assert "call 2 of iam.roles.list: 0 of 0 met" in run(
+    assert "call 2 of iam.roles.list: met by 0 of 0 calls" in run(
         directory, "fault", "add", method, "--kind", "429", "--call", "2"
     )
     run(directory, "fault", "add", method, "--kind", "503", "--call", "3", "--retry-after", "1")
@@ -200,7 +200,7 @@ def check_faults(directory: Path, credentials: google.auth.credentials.Credentia
     assert [record["status"] for record in logged if record["method"] == method] == statuses
     assert "429 iam.roles.list /v1/roles" in run(directory, "requests")
     run(directory, "fault", "clear", "1")
-    assert run(directory, "fault", "list") == "2: 503 for call 3 of iam.roles.list: 1 of 4 met\n"
+    assert run(directory, "fault", "list") == "2: 503 for call 3 of iam.roles.list: met by 1 of 4 calls\n"
     run(directory, "fault", "clear")
     assert json.loads(run(directory, "fault", "list", "--json")) == {"faults": []}
     with pytest.raises(subprocess.CalledProcessError) as raised:

@@ -45,7 +45,7 @@ PAGE = Path(__file__).parents[3] / "docs/emulator.md"
         ),
         pytest.param(
             "KEYS = 10  # documentation: quotas of IAM\n",
-            Rule("a.py", "`KEYS = 10`", "documentation: quotas of IAM"),
+            Rule("a.py KEYS", "`KEYS = 10`", "documentation: quotas of IAM"),
             id="a constant",
         ),
         pytest.param(
@@ -55,7 +55,9 @@ PAGE = Path(__file__).parents[3] / "docs/emulator.md"
             SECONDS = 150
             """,
             Rule(
-                "a.py", "Clients keep connections for a minute or two, and the server longer. No more", "documentation"
+                "a.py SECONDS",
+                "Clients keep connections for a minute or two, and the server longer. No more",
+                "documentation",
             ),
             id="words over several lines",
         ),

@@ -6,8 +6,9 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from gcp_emulator.discovery import DOCUMENTS, Apis, refusal
+from gcp_emulator.discovery import DOCUMENTS, Apis
 from gcp_emulator.errors import ApiError
+from gcp_emulator.schema import refusal
 from gcp_emulator.services import ALL
 
 if t.TYPE_CHECKING:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import pytest
 import requests
 from gcp_emulator import certificates
-from gcp_emulator.faults import KINDS, OPERATION_ERROR, Fault, FaultError, Faults, LostAnswerError, fault_of
+from gcp_emulator.admin import fault_of
+from gcp_emulator.faults import KINDS, OPERATION_ERROR, Fault, FaultError, Faults, LostAnswerError
 from gcp_emulator.proxy import Proxy
 from test_proxy import running
 

@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 from gcp_emulator import accounts, policies, tokens
+from harness import OWNER
 
 if t.TYPE_CHECKING:
     from harness import Emulator
@@ -19,6 +20,30 @@ SQL = "https://sqladmin.googleapis.com/v1/projects/test-project/instances"
 SECRETS = "https://secretmanager.googleapis.com/v1/projects/test-project/secrets"
 RULE = {"name": "a", "allowed": [{"IPProtocol": "tcp"}]}
 STRANGER = "stranger@test-project.iam.gserviceaccount.com"
+BUCKETS = "https://storage.googleapis.com/storage/v1/b"
+
+
+@pytest.mark.parametrize(
+    ("verb", "url", "body", "principal", "status"),
+    [
+        pytest.param("GET", f"{BUCKETS}?project=test-project", None, OWNER, 200, id="JSON"),
+        pytest.param("GET", f"{BUCKETS}/none", None, OWNER, 404, id="an error"),
+        pytest.param("GET", f"{BUCKETS}/none", None, None, 401, id="no credential"),
+        pytest.param("GET", f"{BUCKETS}/none/o/a?alt=media", None, OWNER, 404, id="data"),
+        pytest.param("GET", "https://storage.googleapis.com/none/a", None, OWNER, 404, id="XML"),
+        pytest.param("GET", f"{BUCKETS.replace('storage.', 'www.')}/none", None, OWNER, 404, id="the old host"),
+    ],
+)
+def test_each_answer_of_storage_has_an_id_of_its_own(
+    emulator: Emulator, verb: str, url: str, body: t.Any, principal: str | None, status: int
+) -> None:
+    answers = [emulator.call(verb, url, body, principal=principal) for _ in range(2)]
+    assert [answer.status for answer in answers] == [status, status]
+    assert len({answer.headers["x-guploader-uploadid"] for answer in answers}) == 2
+
+
+def test_an_answer_of_another_api_has_no_id_of_storage(emulator: Emulator) -> None:
+    assert "x-guploader-uploadid" not in emulator.call("GET", FIREWALLS).headers
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from gcp_emulator import conditions, permissions
+from gcp_emulator import conditions, permissions, roles
 from gcp_emulator.discovery import Apis
 from gcp_emulator.errors import ApiError
+from gcp_emulator.services.compute import permits
 from gcp_emulator.store import Store
 
 if t.TYPE_CHECKING:
@@ -142,7 +143,7 @@ ADDRESS = [{"accessConfigs": [{"natIP": "198.18.77.16"}]}]
     ],
 )
 def test_a_request_needs_more_for_what_its_body_asks(method: str, body: dict[str, t.Any], needed: set[str]) -> None:
-    found = permissions.further_permissions(f"compute.instances.{method}", body)
+    found = permits.further_permissions(f"compute.instances.{method}", body)
     assert {permission.removeprefix("compute.") for permission in found} == needed
 
 
@@ -160,7 +161,7 @@ def test_a_request_needs_more_for_what_its_body_asks(method: str, body: dict[str
 def test_whoever_gives_a_machine_an_account_must_be_allowed_to_act_as_it(
     method: str, body: dict[str, t.Any], accounts: list[str]
 ) -> None:
-    assert permissions.accounts_of(f"compute.instances.{method}", body) == accounts
+    assert permits.accounts_of(f"compute.instances.{method}", body) == accounts
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def test_whoever_gives_a_machine_an_account_must_be_allowed_to_act_as_it(
     ],
 )
 def test_a_role_is_granted_where_it_means_something(role: str, resource: str, grantable: bool) -> None:
-    assert permissions.is_grantable(role, resource) is grantable
+    assert roles.is_grantable(role, resource) is grantable
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ def test_a_role_is_granted_where_it_means_something(role: str, resource: str, gr
     ],
 )
 def test_a_role_holds_what_google_says(role: str, permission: str, held: bool) -> None:
-    assert permissions.holds(role, permission) is held
+    assert roles.holds(role, permission) is held
 
 
 @pytest.mark.parametrize(

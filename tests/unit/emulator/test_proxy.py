@@ -17,7 +17,7 @@ import typing as t
 import pytest
 import requests
 from gcp_emulator import certificates, server
-from gcp_emulator.faults import Admin
+from gcp_emulator.admin import Admin
 from gcp_emulator.front import Front
 from gcp_emulator.proxy import Proxy, is_google
 from gcp_emulator.settings import Settings

@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Compute Engine: one file per collection, put together here."""
 
@@ -10,6 +9,7 @@ import uuid
 from gcp_emulator.cloud import Cloud
 from gcp_emulator.errors import Json
 from gcp_emulator.services.base import Call, Service
+from gcp_emulator.services.compute import permits
 from gcp_emulator.services.compute.addresses import Addresses
 from gcp_emulator.services.compute.base import Collection, bad_value, render_operation
 from gcp_emulator.services.compute.disks import Disks
@@ -66,6 +66,10 @@ class Compute(Service):
         """Start what ran."""
         for collection in self.collections:
             collection.wake()
+
+    def permit(self, call: Call, project: str) -> None:
+        """Refuse a caller who lacks what the body asks for, such as to use a subnetwork."""
+        permits.check(self.store, call, project)
 
     def _around(self, answer: Answer) -> Answer:
         def handle(call: Call) -> Json | None:

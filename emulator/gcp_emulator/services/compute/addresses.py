@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Reserved addresses: regional ones for machines, global ones, and ranges for peering. All live in one kind."""
 

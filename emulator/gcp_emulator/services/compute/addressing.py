@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Which addresses and ranges are taken, and the next free ones.
 
@@ -130,3 +129,21 @@ def free_range(store: Store, network: str, prefix: int) -> str:
             if not any(candidate.overlaps(other) for other in taken):
                 return str(candidate.network_address)
     raise ApiError(400, f"Couldn't find a free /{prefix} range in network '{network}'.", "invalid")
+
+
+def claim(store: Store, path: str, user: str) -> None:
+    """Note who uses a reserved address."""
+    address = store.get("compute.addresses", path) or {}
+    store.put("compute.addresses", path, address | {"users": [user], "status": "IN_USE"})
+
+
+def release(store: Store, user: str, only: str | None = None, but: t.Collection[str] = ()) -> None:
+    """Give back the reserved addresses of a user.
+
+    :param only: the one that is meant, if not all.
+    :param but: paths of those that it keeps.
+    """
+    for path, address in list(store.items("compute.addresses")):
+        if address.get("users") == [user] and path not in but and only in (None, address["address"]):
+            address.pop("users")
+            store.put("compute.addresses", path, address | {"status": "RESERVED"})

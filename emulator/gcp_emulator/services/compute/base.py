@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What all collections of Compute share: paths and links, references, operations, lists, fingerprints, labels."""
 
@@ -14,14 +13,14 @@ import typing as t
 import uuid
 from datetime import UTC, datetime
 
+from gcp_emulator.accounts import project_id
 from gcp_emulator.errors import ApiError, Json, invalid, not_found
-from gcp_emulator.services.base import Call, Service, position, token_of
+from gcp_emulator.services.base import Call, Service, cut
 from gcp_emulator.services.compute import catalogue, filters, quotas
-from gcp_emulator.store import Store
+from gcp_emulator.values import LABELS, is_label, is_label_key, same_bytes
 
 LINK = "https://www.googleapis.com/compute/v1/"
 NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
-LABELS = 64  # of one resource (documentation)
 REFERENCE = re.compile(r"projects/[^/]+/(global|regions/[^/]+|zones/[^/]+)/[A-Za-z]+/(family/)?[^/]+")
 PAGE = 500
 
@@ -42,15 +41,6 @@ def fingerprint(value: t.Any) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()[:8]).decode()
 
 
-def same_bytes(one: str | None, other: str | None) -> bool:
-    """Whether two base64 texts mean the same; clients re-encode fingerprints URL-safe or not (recording)."""
-    return _plain(one) == _plain(other)
-
-
-def _plain(text: str | None) -> str:
-    return (text or "").replace("-", "+").replace("_", "/").rstrip("=")
-
-
 def relative(reference: str) -> str:
     """A full or partial link without the host and version."""
     return re.sub(r"^https://[^/]+/compute/(v1|beta)/", "", reference).lstrip("/")
@@ -59,15 +49,6 @@ def relative(reference: str) -> str:
 def link(path: str) -> str:
     """The selfLink of a path."""
     return LINK + path
-
-
-def project_id(store: Store, reference: str) -> str:
-    """The id of a project given by id or number; what is unknown stays as it is."""
-    if reference.isdigit():
-        for key, project in store.items("projects"):
-            if str(project.get("projectNumber")) == reference:
-                return key
-    return reference
 
 
 def bad_value(field: str, value: object, message: str) -> ApiError:
@@ -91,20 +72,21 @@ def not_ready(path: str) -> ApiError:
     return ApiError(400, f"The resource '{path}' is not ready", "resourceNotReady")
 
 
+def check_name(field: str, name: str) -> None:
+    """Refuse what is no name of a resource or tag (recording)."""
+    if not NAME.fullmatch(name):
+        raise bad_value(field, name, "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'")
+
+
 def check_labels(labels: Json) -> None:
     """Refuse labels that break the format (documentation; wording unverified)."""
     if len(labels) > LABELS:
         raise bad_value("resource.labels", "", f"Number of labels must not exceed {LABELS}.")
     for key, value in labels.items():
-        if not key[:1].isalpha() or not _may_be_in_label(key):
+        if not is_label_key(key):
             raise bad_value("resource.labels", "", f"Label key '{key}' violates format constraints.")
-        if not _may_be_in_label(value):
+        if not is_label(value):
             raise bad_value("resource.labels", "", f"Label value '{value}' violates format constraints.")
-
-
-def _may_be_in_label(text: str) -> bool:
-    """Letters of any script but no capitals, digits, dashes and underscores (documentation)."""
-    return len(text) <= 63 and text == text.lower() and all(sign.isalnum() or sign in "-_" for sign in text)
 
 
 def render_operation(record: Json) -> Json:
@@ -181,18 +163,19 @@ class Collection(Service):
         resource = self.store.get(kind, path)
         if resource is None:
             raise not_found(path)
-        for record in self.cloud.operations.pending(path):
-            if record["view"].get("operationType") in ("insert", "delete"):
-                raise not_ready(path)
+        self._check_settled(path)
         return resource
 
     def load_settled(self, call: Call) -> tuple[str, Json]:
         """``load``, for a change: refused while the resource is being created or deleted."""
         path, resource = self.load(call)
+        self._check_settled(path)
+        return path, resource
+
+    def _check_settled(self, path: str) -> None:
         for record in self.cloud.operations.pending(path):
             if record["view"].get("operationType") in ("insert", "delete"):
                 raise not_ready(path)
-        return path, resource
 
     def reference(self, call: Call, value: str, field: str) -> str:
         """The path that a link in a body means.
@@ -215,9 +198,7 @@ class Collection(Service):
         :raises ApiError: 400 for a bad name, 409 for one that is taken.
         """
         name = call.body.get("name", "")
-        if not NAME.fullmatch(name):
-            pattern = "(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)"
-            raise bad_value("resource.name", name, f"Must be a match of regex '{pattern}'")
+        check_name("resource.name", name)
         parent = self.parent(call)
         path = f"{parent}/{self.collection}/{name}"
         if self.store.get(self.kind, path):
@@ -302,6 +283,14 @@ class Collection(Service):
         )
         return render_operation(record)
 
+    def operate_in_network(self, call: Call, kind: str, path: str, resource: Json, gone: bool = False) -> Json:
+        """``operate``, for what a network's machines must hear of: its firewall rules, subnetworks and routers.
+
+        :param gone: whether the resource is removed.
+        """
+        network, removed = relative(resource["network"]), self.kind if gone else ""
+        return self.operate(call, kind, path, "compute.networks.configure", network=network, removed=removed)
+
     # Lists
 
     def items(self, prefix: str) -> list[Json]:
@@ -340,13 +329,8 @@ class Collection(Service):
             raise bad_value("maxResults", size, f"Must be between 0 and {PAGE}.")
         token = call.first("pageToken")
         try:
-            start = position(token)
+            shown, further = cut(items, token, size or PAGE)
         except ValueError:
             raise bad_value("pageToken", token, "The page token is invalid.") from None
-        end = start + (size or PAGE)
         answer: Json = {"kind": kind, "id": path, "selfLink": link(path)}
-        if items[start:end]:
-            answer["items"] = items[start:end]
-        if items[end:]:
-            answer["nextPageToken"] = token_of(end)
-        return answer
+        return answer | ({"items": shown} if shown else {}) | ({"nextPageToken": further} if further else {})

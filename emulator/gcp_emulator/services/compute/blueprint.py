@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """From the body of ``instances.insert`` to the documents of instance and disks, or to the error that it gets."""
 
@@ -7,19 +6,19 @@ from __future__ import annotations
 import json
 import re
 
+from gcp_emulator.accounts import default_compute_account
 from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.services.base import Call
 from gcp_emulator.services.compute import addressing, catalogue, disks, metadata
 from gcp_emulator.services.compute.base import (
-    NAME,
     Collection,
     bad_value,
     check_labels,
+    check_name,
     fingerprint,
     link,
     relative,
 )
-from gcp_emulator.services.compute.projects import default_service_account
 
 HOSTNAME = re.compile(r"(?=.{1,253}$)[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)+")
 
@@ -39,10 +38,7 @@ def tags(body: Json) -> Json:
     """Network tags with their fingerprint."""
     items = body.get("items") or []
     for number, tag in enumerate(items):
-        if not NAME.fullmatch(tag):
-            pattern = "(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)"
-            field = f"resource.tags.items[{number}]"
-            raise bad_value(field, tag, f"Must be a match of regex '{pattern}'")
+        check_name(f"resource.tags.items[{number}]", tag)
     return {"fingerprint": fingerprint(items)} | ({"items": items} if items else {})
 
 
@@ -103,7 +99,7 @@ def service_accounts(collection: Collection, call: Call, accounts: list[Json]) -
     if len(accounts) > 1:
         raise bad_value("resource.serviceAccounts", "", "At most one service account is supported.")
     project = collection.store.get("projects", call.path["project"]) or {}
-    default = default_service_account(str(project.get("projectNumber")))
+    default = default_compute_account(project)
     return [
         {"email": default if account.get("email", "default") == "default" else account["email"],
          "scopes": account.get("scopes", [])}
@@ -198,9 +194,7 @@ class Blueprint:
 
     def _make_disk(self, number: int, parameters: Json, field: str) -> tuple[str, Json]:
         name = parameters.get("diskName") or (self.instance["name"] + (f"-{number}" if number else ""))
-        if not NAME.fullmatch(name):
-            pattern = "(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)"
-            raise bad_value(f"{field}.diskName", name, f"Must be a match of regex '{pattern}'")
+        check_name(f"{field}.diskName", name)
         path = f"projects/{self.project}/zones/{self.zone}/disks/{name}"
         if self.store.get("compute.disks", path) or path in self.disks:
             raise ApiError(409, f"The resource '{path}' already exists", "alreadyExists")
@@ -238,7 +232,8 @@ class Blueprint:
         if len(accesses) > 1:
             raise bad_value(f"{field}.accessConfigs", "", "At most one access config is supported.")
         if accesses:
-            access = self._access(accesses[0], f"{field}.accessConfigs[0]")
+            where = f"{field}.accessConfigs[0]"
+            access = access_config(self.collection, self.call, accesses[0], self.instance["selfLink"], where)
             interface["accessConfigs"] = [access]
         return interface | {"fingerprint": fingerprint(interface)}
 
@@ -273,7 +268,7 @@ class Blueprint:
             if address["address"] == wanted and relative(address.get("subnetwork", "")) == subnetwork:
                 if address.get("users"):
                     break
-                claim(self.collection, path, self.instance["selfLink"])
+                addressing.claim(self.store, path, self.instance["selfLink"])
                 return wanted
         else:
             if not addressing.is_usable(cidr, wanted):
@@ -284,9 +279,6 @@ class Blueprint:
         # issue: terraform#18998
         message = f"IP '{wanted}' is already being used by another resource."
         raise ApiError(400, message, "IP_IN_USE_BY_ANOTHER_RESOURCE")
-
-    def _access(self, wanted: Json, field: str) -> Json:
-        return access_config(self.collection, self.call, wanted, self.instance["selfLink"], field)
 
 
 def access_config(collection: Collection, call: Call, wanted: Json, user: str, field: str) -> Json:
@@ -317,22 +309,8 @@ def access_config(collection: Collection, call: Call, wanted: Json, user: str, f
                 # discovery; unverified wording
                 message = f"The network tier of external IP address {address} is {tier}."
                 raise bad_value(f"{field}.networkTier", wanted["networkTier"], message)
-            claim(collection, path, user)
+            addressing.claim(collection.store, path, user)
             return access | {"networkTier": tier}
     # issue: terraform-provider-google#435
     message = f"The specified external IP address '{address}' was not found in region '{region}'."
     raise bad_value(f"{field}.natIP", address, message)
-
-
-def claim(collection: Collection, path: str, user: str) -> None:
-    """Note who uses a reserved address."""
-    address = collection.store.get("compute.addresses", path) or {}
-    collection.store.put("compute.addresses", path, address | {"users": [user], "status": "IN_USE"})
-
-
-def release(collection: Collection, user: str, only: str | None = None) -> None:
-    """Give back the reserved addresses of a user, or one of them."""
-    for path, address in list(collection.store.items("compute.addresses")):
-        if address.get("users") == [user] and only in (None, address["address"]):
-            address.pop("users")
-            collection.store.put("compute.addresses", path, address | {"status": "RESERVED"})

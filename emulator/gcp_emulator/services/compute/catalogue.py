@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What Google offers and nobody creates: regions, zones, machine types, disk types, public images. Plain tables."""
 
@@ -70,7 +69,7 @@ class MachineType:
     share: float
 
 
-# documentation: "General-purpose machine family" and "Shared-core machine types"
+# Machine types (documentation: "General-purpose machine family" and "Shared-core machine types").
 MACHINE_TYPES: dict[str, MachineType] = {
     "e2-micro": MachineType(2, 1024, 0.25),
     "e2-small": MachineType(2, 2048, 0.5),
@@ -80,7 +79,7 @@ MACHINE_TYPES: dict[str, MachineType] = {
     **{f"n2-standard-{cpus}": MachineType(cpus, cpus * 4096, cpus) for cpus in (2, 4)},
 }
 
-# documentation: "CPU platforms"; the family e2 takes none
+# Processors by family of machine types; e2 takes none (documentation: "CPU platforms").
 CPU_PLATFORMS: dict[str, tuple[str, ...]] = {
     "n1": ("Intel Sandy Bridge", "Intel Ivy Bridge", "Intel Haswell", "Intel Broadwell", "Intel Skylake"),
     "n2": ("Intel Cascade Lake", "Intel Ice Lake"),
@@ -91,6 +90,9 @@ DISK_TYPES: dict[str, str] = {
     "pd-balanced": "Balanced Persistent Disk",
     "pd-ssd": "SSD Persistent Disk",
 }
+
+
+GUEST_OS_FEATURES = ("UEFI_COMPATIBLE", "VIRTIO_SCSI_MULTIQUEUE", "GVNIC")
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,11 @@ class Image:
     def path(self) -> str:
         """The resource's path."""
         return f"projects/{self.project}/global/images/{self.name}"
+
+    @property
+    def license(self) -> str:
+        """The path of its license."""
+        return f"projects/{self.project}/global/licenses/{'-'.join(self.name.split('-')[:3])}"
 
 
 IMAGES = tuple(

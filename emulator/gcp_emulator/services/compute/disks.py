@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Disks, made with their instance or by themselves.
 
@@ -23,7 +22,7 @@ from gcp_emulator.services.compute.base import (
     timestamp,
 )
 
-SMALLEST, LARGEST = 10, 65536  # GB of a persistent disk (documentation)
+SMALLEST, LARGEST = 10, 65536  # sizes of a persistent disk in GB (documentation)
 EMPTY_SIZE = 500  # GB of a disk without an image, if nothing is said (discovery)
 # Other sources of a disk, which the sandbox does not have.
 WITHOUT = (
@@ -96,14 +95,14 @@ def fill(collection: Collection, call: Call, disk: Json, source: str, field: str
     path = collection.reference(call, source, field)
     image = catalogue.image(path)
     if image is None and re.search("/images/family/|/imageFamilyViews/", path):
-        raise not_found(path)  # issue
+        raise not_found(path)  # a family without an image is 404, another image that is not there 400 (issue)
     if image is None:
         # issue: infrakit.gcp#1
         raise bad_value(field, source, "The referenced image resource cannot be found.")
     disk |= {
         "sourceImage": link(image.path),
-        "licenses": [link(f"projects/{image.project}/global/licenses/{'-'.join(image.name.split('-')[:3])}")],
-        "guestOsFeatures": [{"type": "UEFI_COMPATIBLE"}, {"type": "VIRTIO_SCSI_MULTIQUEUE"}, {"type": "GVNIC"}],
+        "licenses": [link(image.license)],
+        "guestOsFeatures": [{"type": feature} for feature in catalogue.GUEST_OS_FEATURES],
     }
     return image.size_gb
 
@@ -116,7 +115,7 @@ def existing(collection: Collection, call: Call, source: str, field: str) -> tup
         # issue: fastai-shell#5
         raise bad_value(field, source, "The referenced disk resource cannot be found.")
     if users := disk.get("users"):
-        raise in_use("disk", path, relative(users[0]))  # recording
+        raise in_use("disk", path, relative(users[0]))  # a disk has one user (recording)
     collection.required("compute.disks", path)
     return path, disk
 

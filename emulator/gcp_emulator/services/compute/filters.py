@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """List filters of Compute: ``name = "x"``, ``name eq regex``, ``labels.k:v*``, AND and OR, parentheses."""
 

@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Firewall rules."""
 
@@ -8,9 +7,8 @@ import re
 from ipaddress import ip_network
 
 from gcp_emulator.errors import Json
-from gcp_emulator.services.base import Call, applies, handles
-from gcp_emulator.services.compute import fabric
-from gcp_emulator.services.compute.base import NAME, Collection, bad_value, link, relative
+from gcp_emulator.services.base import Call, handles
+from gcp_emulator.services.compute.base import Collection, bad_value, check_name, link
 
 PROTOCOLS = frozenset({"tcp", "udp", "icmp", "esp", "ah", "sctp", "ipip", "all"})
 WITH_PORTS = frozenset({"tcp", "udp", "sctp", "6", "17", "132"})
@@ -47,9 +45,7 @@ def normalise(rule: Json) -> Json:
         raise bad_value("resource", "", "Tags and service accounts cannot be used together.")
     for side in ("sourceTags", "targetTags"):
         for number, tag in enumerate(rule.get(side, [])):
-            if not NAME.fullmatch(tag):
-                pattern = "(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)"
-                raise bad_value(f"resource.{side}[{number}]", tag, f"Must be a match of regex '{pattern}'")
+            check_name(f"resource.{side}[{number}]", tag)
     _ranges(rule)
     return rule
 
@@ -57,7 +53,8 @@ def normalise(rule: Json) -> Json:
 def _logging(wanted: Json) -> Json:
     """What is logged. A rule that was logged keeps its ``metadata`` (issue: terraform-provider-google#7220)."""
     log = {"enable": False} | wanted
-    return log | ({"metadata": log.get("metadata", "INCLUDE_ALL_METADATA")} if log["enable"] else {})  # documentation
+    # All metadata is logged if nothing is said (documentation).
+    return log | ({"metadata": log.get("metadata", "INCLUDE_ALL_METADATA")} if log["enable"] else {})
 
 
 def _ranges(rule: Json) -> None:
@@ -77,7 +74,7 @@ def _ranges(rule: Json) -> None:
                 raise bad_value(f"resource.{field}", "", "Sources cannot be specified for EGRESS.")
         rule.setdefault("destinationRanges", ["0.0.0.0/0"])
     elif not any(rule.get(field) for field in ("sourceRanges", "sourceTags", "sourceServiceAccounts")):
-        rule["sourceRanges"] = ["0.0.0.0/0"]  # recording
+        rule["sourceRanges"] = ["0.0.0.0/0"]  # a rule without any source is for every source (recording)
 
 
 def _entry(entry: Json, field: str) -> Json:
@@ -113,38 +110,26 @@ class Firewalls(Collection):
         self._check_logging(call.body)
         path, rule = self.new(call, network=self._network(call))
         self.store.put(self.kind, path, normalise(rule))
-        return self._changed(call, "insert", path, rule)
+        return self.operate_in_network(call, "insert", path, rule)
 
     @handles("compute.firewalls.patch")
     def patch(self, call: Call) -> Json:
         path, rule = self.load_settled(call)
         old, new = rule["logConfig"], call.body.get("logConfig") or {}
         self._check_logging({"logConfig": {"enable": old["enable"]} | new})
-        changed = rule | call.body | {"logConfig": old | new}  # a merge patch (discovery)
+        changed = rule | call.body | {"logConfig": old | new}  # a patch merges (discovery)
         return self._replace(call, path, rule, changed, "compute.firewalls.patch")
 
     @handles("compute.firewalls.update")
     def update(self, call: Call) -> Json:
         path, rule = self.load_settled(call)
         self._check_logging(call.body)
-        kept = ("kind", "id", "creationTimestamp", "name", "selfLink", "network")
-        return self._replace(call, path, rule, {key: rule[key] for key in kept} | call.body, "compute.firewalls.update")
+        return self._replace(call, path, rule, call.body, "compute.firewalls.update")
 
     @handles("compute.firewalls.delete")
     def delete(self, call: Call) -> Json:
         path, rule = self.load_settled(call)
-        return self.operate(call, "delete", path, "compute.firewalls.delete", network=relative(rule["network"]))
-
-    @applies("compute.firewalls.delete")
-    def apply_delete(self, path: str, network: str) -> None:
-        """Remove the rule, and its effect."""
-        self.store.delete(self.kind, path)
-        fabric.configure_network(self.cloud, network)
-
-    @applies("compute.firewalls.changed")
-    def apply_change(self, path: str, network: str) -> None:
-        """Bring the network's machines in line."""
-        fabric.configure_network(self.cloud, network)
+        return self.operate_in_network(call, "delete", path, rule, gone=True)
 
     @staticmethod
     def _check_logging(body: Json) -> None:
@@ -160,14 +145,11 @@ class Firewalls(Collection):
         return link(network)
 
     def _replace(self, call: Call, path: str, old: Json, new: Json, kind: str) -> Json:
-        fixed = {key: old[key] for key in ("kind", "id", "creationTimestamp", "selfLink")}
+        kept = {key: old[key] for key in ("kind", "id", "creationTimestamp", "name", "selfLink", "network")}
         if call.body.get("network") and self._network(call) != old["network"]:
             # unverified wording
             raise bad_value("resource.network", call.body["network"], "Cannot change network.")
         if call.body.get("name", old["name"]) != old["name"]:
             raise bad_value("resource.name", call.body["name"], "Cannot change name.")
-        self.store.put(self.kind, path, normalise(new | fixed | {"network": old["network"]}))
-        return self._changed(call, kind, path, old)
-
-    def _changed(self, call: Call, kind: str, path: str, rule: Json) -> Json:
-        return self.operate(call, kind, path, "compute.firewalls.changed", network=relative(rule["network"]))
+        self.store.put(self.kind, path, normalise(new | kept))
+        return self.operate_in_network(call, kind, path, old)

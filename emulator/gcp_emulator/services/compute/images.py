@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Public images, by name and by family."""
 
@@ -28,8 +27,8 @@ def present(image: catalogue.Image) -> Json:
         "archiveSizeBytes": str(image.size_gb * 2**27),
         "architecture": "X86_64",
         "labelFingerprint": fingerprint({}),
-        "licenses": [link(f"projects/{image.project}/global/licenses/{'-'.join(image.name.split('-')[:3])}")],
-        "guestOsFeatures": [{"type": "UEFI_COMPATIBLE"}, {"type": "VIRTIO_SCSI_MULTIQUEUE"}, {"type": "GVNIC"}],
+        "licenses": [link(image.license)],
+        "guestOsFeatures": [{"type": feature} for feature in catalogue.GUEST_OS_FEATURES],
     }
 
 

@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Instances. What they look like is decided at the call; what runs follows in an action."""
 
@@ -17,9 +16,9 @@ from gcp_emulator.services.compute.base import (
     fingerprint,
     not_ready,
     relative,
-    same_bytes,
     timestamp,
 )
+from gcp_emulator.values import same_bytes
 
 # What of an instance is no part of its fingerprint: it changes by itself.
 LIFE = frozenset({"fingerprint", "status", "cpuPlatform", "lastStartTimestamp", "lastStopTimestamp"})
@@ -98,10 +97,10 @@ class Instances(Collection):
         try:
             plan.draw()
         except ApiError:
-            blueprint.release(self, user)
+            addressing.release(self.store, user)
             raise
         if error := blueprint.missing_account(self, plan.instance.get("serviceAccounts", [])):
-            blueprint.release(self, user)
+            addressing.release(self.store, user)
             return self.operate(call, "insert", plan.path, error=error)
         for path, disk in plan.disks.items():
             self.store.put("compute.disks", path, disk)
@@ -153,7 +152,7 @@ class Instances(Collection):
                 self.store.delete("compute.disks", relative(attached["source"]))
             else:
                 self._let_go(attached)
-        blueprint.release(self, instance["selfLink"])
+        addressing.release(self.store, instance["selfLink"])
         fabric.forget_addresses(self.store, path)
         self.store.delete(self.kind, path)
         return instance
@@ -164,7 +163,7 @@ class Instances(Collection):
     def start(self, call: Call) -> Json:
         path, instance = self.load_settled(call)
         if instance["status"] == "STOPPING":
-            raise not_ready(path)  # documentation: only what is stopped starts; unverified wording
+            raise not_ready(path)  # only what is stopped starts (documentation; unverified wording)
         if instance["status"] == "TERMINATED":
             instance["status"] = "STAGING"
             for nic in addressing.interfaces(instance):
@@ -300,7 +299,7 @@ class Instances(Collection):
     @handles("compute.instances.setDeletionProtection")
     def set_deletion_protection(self, call: Call) -> Json:
         path, instance = self.load_settled(call)
-        protected = call.first("deletionProtection", "true").lower() == "true"  # true: discovery
+        protected = call.first("deletionProtection", "true").lower() == "true"  # true if not said (discovery)
         self.save(path, instance | {"deletionProtection": protected})
         return self.operate(call, "setDeletionProtection", path)
 
@@ -343,7 +342,8 @@ class Instances(Collection):
         path, instance = self.load_settled(call)
         attached = self._attached(call, instance)
         if attached["boot"] and instance["status"] != "TERMINATED":
-            raise self._not_in_state(path, "detach the boot disk of", "TERMINATED")  # documentation
+            # The boot disk of a machine that runs stays (documentation).
+            raise self._not_in_state(path, "detach the boot disk of", "TERMINATED")
         if attached["boot"]:
             raise ApiError(501, "A machine of the sandbox keeps its boot disk.", "notImplemented")
         instance["disks"].remove(attached)
@@ -381,7 +381,7 @@ class Instances(Collection):
         del nic["accessConfigs"]
         self.save(path, instance)
         if address := found[0].get("natIP"):
-            blueprint.release(self, instance["selfLink"], address)
+            addressing.release(self.store, instance["selfLink"], address)
         return self.operate(call, "deleteAccessConfig", path, "compute.instances.configure")
 
     @applies("compute.instances.configure")

@@ -1,11 +1,11 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Metadata of instances and projects: items under a fingerprint."""
 
 from __future__ import annotations
 
 from gcp_emulator.errors import ApiError, Json
-from gcp_emulator.services.compute.base import bad_value, fingerprint, same_bytes
+from gcp_emulator.services.compute.base import bad_value, fingerprint
+from gcp_emulator.values import same_bytes
 
 LARGEST = 256 * 1024  # bytes of a value
 

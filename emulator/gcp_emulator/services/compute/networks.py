@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Networks, and the ``default`` one that a project has from the start."""
 
@@ -6,7 +5,7 @@ from __future__ import annotations
 
 from gcp_emulator.errors import Json, invalid
 from gcp_emulator.services.base import Call, applies, handles
-from gcp_emulator.services.compute import catalogue
+from gcp_emulator.services.compute import catalogue, fabric
 from gcp_emulator.services.compute.base import (
     Collection,
     bad_value,
@@ -19,7 +18,7 @@ from gcp_emulator.services.compute.base import (
 )
 from gcp_emulator.store import Store
 
-# documentation: "Pre-populated rules in the default network"
+# The rules of a default network (documentation: "Pre-populated rules in the default network").
 DEFAULT_RULES: dict[str, Json] = {
     "default-allow-icmp": {
         "description": "Allow ICMP from anywhere",
@@ -192,6 +191,16 @@ class Networks(Collection):
             if relative(subnetwork["network"]) == path:
                 self.store.delete("compute.subnetworks", key)
         self.store.delete(self.kind, path)
+
+    @applies("compute.networks.configure")
+    def apply_configure(self, path: str, network: str, removed: str) -> None:
+        """Bring the network's machines in line with what has changed in it.
+
+        :param removed: the kind of what is to be removed; "" if it stays.
+        """
+        if removed:
+            self.store.delete(removed, path)
+        fabric.configure_network(self.cloud, network)
 
     def _user(self, path: str, auto: bool) -> str | None:
         """Something that keeps a network from being deleted."""

@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Operations, which are global, of a region, or of a zone."""
 
@@ -9,7 +8,7 @@ from gcp_emulator.operations import KIND
 from gcp_emulator.services.base import Call, handles
 from gcp_emulator.services.compute.base import Collection, render_operation
 
-WAIT = 120  # seconds: documentation of wait
+WAIT = 120  # the most seconds for which wait waits (documentation)
 
 
 class Operations(Collection):

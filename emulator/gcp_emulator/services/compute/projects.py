@@ -1,19 +1,14 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What Compute knows of a project: its metadata, which all its instances see."""
 
 from __future__ import annotations
 
+from gcp_emulator.accounts import default_compute_account
 from gcp_emulator.errors import Json, not_found
 from gcp_emulator.services.base import Call, handles
 from gcp_emulator.services.compute import quotas
 from gcp_emulator.services.compute.base import Collection, link
 from gcp_emulator.services.compute.metadata import changed
-
-
-def default_service_account(number: str) -> str:
-    """The account that instances get as ``default``."""
-    return f"{number}-compute@developer.gserviceaccount.com"
 
 
 class Projects(Collection):
@@ -30,7 +25,7 @@ class Projects(Collection):
             "id": number,
             "name": project["projectId"],
             "selfLink": link(path),
-            "defaultServiceAccount": default_service_account(number),
+            "defaultServiceAccount": default_compute_account(project),
             "defaultNetworkTier": "PREMIUM",
             "xpnProjectStatus": "UNSPECIFIED_XPN_PROJECT_STATUS",
             "quotas": quotas.view(self.cloud, call.path["project"]),

@@ -69,7 +69,7 @@ def _of_project(collection: str) -> Metric:
     return Metric(f"compute.{collection}", _count, frozenset({(collection, "insert")}))
 
 
-# documentation: Quota.metric in the discovery document, and "Allocation quotas"
+# What can be limited (discovery: Quota.metric; documentation: "Allocation quotas").
 METRICS = {
     "FIREWALLS": _of_project("firewalls"),
     "NETWORKS": _of_project("networks"),

@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Routers and their NAT gateways, by which machines without an external address reach the Internet."""
 
@@ -6,7 +5,7 @@ from __future__ import annotations
 
 from gcp_emulator.errors import ApiError, Json, not_found
 from gcp_emulator.services.base import Call, applies, handles
-from gcp_emulator.services.compute import fabric
+from gcp_emulator.services.compute import addressing, fabric
 from gcp_emulator.services.compute.base import (
     NAME,
     Collection,
@@ -18,21 +17,15 @@ from gcp_emulator.services.compute.base import (
     relative,
 )
 from gcp_emulator.services.compute.subnetworks import named
+from gcp_emulator.values import merged
 
 # What the sandbox has nothing behind: peers beyond it, and translation that is not of IPv4 to the Internet.
 WITHOUT = ("interfaces", "bgpPeers", "md5AuthenticationKeys", "nccGateway", "encryptedInterconnectRouter")
 NAT_WITHOUT = ("rules", "nat64Subnetworks", "sourceSubnetworkIpRangesToNat64")
 EVERYTHING = frozenset({"ALL_SUBNETWORKS_ALL_IP_RANGES", "ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES"})
-PRIVATE_ASN = (range(64512, 65535), range(4200000000, 4294967295), range(16550, 16551))  # documentation
+# Private numbers of autonomous systems, and the one of Partner Interconnect (documentation).
+PRIVATE_ASN = (range(64512, 65535), range(4200000000, 4294967295), range(16550, 16551))
 LISTED = "LIST_OF_SECONDARY_IP_RANGES"
-
-
-def merge(old: Json, new: Json) -> Json:
-    """A JSON merge patch (discovery): groups field by field, lists as a whole."""
-    return old | {
-        key: merge(old[key], value) if isinstance(value, dict) and isinstance(old.get(key), dict) else value
-        for key, value in new.items()
-    }
 
 
 def is_power(number: int) -> bool:
@@ -69,13 +62,13 @@ class Routers(Collection):
     @handles("compute.routers.patch")
     def patch(self, call: Call) -> Json:
         path, router = self._idle(call)
-        return self._put(call, "compute.routers.patch", path, router, merge(router, self._body(call, router)))
+        return self._put(call, "compute.routers.patch", path, router, merged(router, self._body(call, router)))
 
     @handles("compute.routers.update")
     def update(self, call: Call) -> Json:
         path, router = self._idle(call)
         if not call.body.get("network"):
-            raise not_specified("resource.network")  # discovery
+            raise not_specified("resource.network")  # an update must name it (discovery)
         kept = ("kind", "id", "creationTimestamp", "name", "selfLink", "region", "network")
         wanted = {key: router[key] for key in kept} | self._body(call, router)
         return self._put(call, "compute.routers.update", path, router, wanted)
@@ -89,13 +82,8 @@ class Routers(Collection):
     def apply_delete(self, path: str, network: str) -> None:
         """Remove it, give back its addresses, and close the way out by it."""
         with self.store.lock:
-            self._claim(path, set())
+            addressing.release(self.store, link(path))
             self.store.delete(self.kind, path)
-        fabric.configure_network(self.cloud, network)
-
-    @applies("compute.routers.changed")
-    def apply_change(self, path: str, network: str) -> None:
-        """Open and close the ways out of the network's machines."""
         fabric.configure_network(self.cloud, network)
 
     def _idle(self, call: Call) -> tuple[str, Json]:
@@ -125,10 +113,13 @@ class Routers(Collection):
         if repeated := next((name for name in names if names.count(name) > 1), None):
             raise bad_value("resource.nats", repeated, "Two NATs of a router cannot have one name.")
         self._refuse_overlap(path, router["network"], nats)
-        self._claim(path, {relative(address) for nat in nats for address in nat.get("natIps", [])})
+        wanted = {relative(address) for nat in nats for address in nat.get("natIps", [])}
+        addressing.release(self.store, link(path), but=wanted)
+        for address in wanted:
+            addressing.claim(self.store, address, link(path))
         router = {key: value for key, value in router.items() if key != "nats"} | ({"nats": nats} if nats else {})
         self.store.put(self.kind, path, router)
-        return self.operate(call, kind, path, "compute.routers.changed", network=relative(router["network"]))
+        return self.operate_in_network(call, kind, path, router)
 
     def _bgp(self, bgp: Json, old: Json) -> Json:
         """How it speaks BGP, with defaults, or the 400 that it gets (discovery; wording unverified)."""
@@ -227,7 +218,7 @@ class Routers(Collection):
         address = self.reference(call, value, field)
         document = self.store.get("compute.addresses", address)
         if document is None:
-            raise not_found(address)  # issue: terraform-google-cloud-nat#74
+            raise not_found(address)  # an address that is not there is 404 (issue: terraform-google-cloud-nat#74)
         if document["addressType"] != "EXTERNAL" or f"/{'/'.join(path.split('/')[2:4])}/" not in address:
             raise bad_value(field, value, "Must be a reserved external address of the router's region.")
         if document.get("users") not in (None, [], [link(path)]):
@@ -284,13 +275,3 @@ class Routers(Collection):
                         "conflicts with the specified IpRangeToNatOption options in this Nat."
                     )
                     raise bad_value(f"{field}.subnetworks[{number}].sourceIpRangesToNat", "", message)
-
-    def _claim(self, path: str, wanted: set[str]) -> None:
-        """Note that a router uses these addresses, and no others."""
-        for key, address in list(self.store.items("compute.addresses")):
-            users = address.get("users")
-            if key in wanted:
-                self.store.put("compute.addresses", key, address | {"users": [link(path)], "status": "IN_USE"})
-            elif users == [link(path)]:
-                free = {name: value for name, value in address.items() if name != "users"}
-                self.store.put("compute.addresses", key, free | {"status": "RESERVED"})

@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Subnetworks: their ranges, which never overlap, and what can be changed of them."""
 
@@ -9,7 +8,7 @@ import uuid
 from ipaddress import IPv4Network
 
 from gcp_emulator.errors import ApiError, Json, invalid
-from gcp_emulator.services.base import Call, applies, handles
+from gcp_emulator.services.base import Call, handles
 from gcp_emulator.services.compute import addressing, fabric
 from gcp_emulator.services.compute.base import (
     NAME,
@@ -20,10 +19,10 @@ from gcp_emulator.services.compute.base import (
     link,
     not_specified,
     relative,
-    same_bytes,
 )
+from gcp_emulator.values import same_bytes
 
-# documentation: "Prohibited IPv4 subnet ranges"
+# Ranges that no subnetwork may have (documentation: "Prohibited IPv4 subnet ranges").
 PROHIBITED = tuple(
     IPv4Network(cidr)
     for cidr in (
@@ -36,9 +35,9 @@ PROHIBITED = tuple(
         "255.255.255.255/32",
     )
 )
-PREFIXES = range(4, 30)  # documentation: of a primary and a secondary range alike
+PREFIXES = range(4, 30)  # lengths of prefixes of primary and secondary ranges alike (documentation)
 PROXIES = frozenset({"REGIONAL_MANAGED_PROXY", "GLOBAL_MANAGED_PROXY"})
-# discovery: what a patch changes; other fields have verbs of their own, or stay
+# What a patch changes; other fields have verbs of their own, or stay (discovery).
 PATCHED = ("secondaryIpRanges", "logConfig", "role", "stackType", "ipv6AccessType", "privateIpv6GoogleAccess")
 LOGGED = {"aggregationInterval": "INTERVAL_5_SEC", "flowSampling": 0.5, "metadata": "EXCLUDE_ALL_METADATA"}
 
@@ -101,13 +100,13 @@ class Subnetworks(Collection):
         }
         subnetwork = self._checked({}, defaults | subnetwork, path, network)
         self.store.put(self.kind, path, stamped(subnetwork))
-        return self._changed(call, "insert", path, subnetwork)
+        return self.operate_in_network(call, "insert", path, subnetwork)
 
     @handles("compute.subnetworks.patch")
     def patch(self, call: Call) -> Json:
         path, old = self.load_settled(call)
         if not call.body.get("fingerprint"):
-            # issue: terraform-provider-google#1469
+            # A patch needs the fingerprint (issue: terraform-provider-google#1469).
             raise not_specified("resource.fingerprint")
         if not same_bytes(call.body["fingerprint"], old["fingerprint"]):
             # discovery; wording unverified
@@ -121,7 +120,7 @@ class Subnetworks(Collection):
             changes["logConfig"] = old.get("logConfig", {}) | changes["logConfig"]
         subnetwork = self._checked(old, old | changes, path, relative(old["network"]))
         self.store.put(self.kind, path, stamped(subnetwork))
-        return self._changed(call, "compute.subnetworks.patch", path, subnetwork)
+        return self.operate_in_network(call, "compute.subnetworks.patch", path, subnetwork)
 
     @handles("compute.subnetworks.expandIpCidrRange")
     def expand(self, call: Call) -> Json:
@@ -134,14 +133,14 @@ class Subnetworks(Collection):
         self._free(path, relative(subnetwork["network"]), cidr, "ipCidrRange", grown=True)
         subnetwork = subnetwork | {"ipCidrRange": str(cidr)}
         self.store.put(self.kind, path, stamped(subnetwork))
-        return self._changed(call, "compute.subnetworks.expandIpCidrRange", path, subnetwork)
+        return self.operate_in_network(call, "compute.subnetworks.expandIpCidrRange", path, subnetwork)
 
     @handles("compute.subnetworks.setPrivateIpGoogleAccess")
     def set_private_ip_google_access(self, call: Call) -> Json:
         path, subnetwork = self.load_settled(call)
         subnetwork = subnetwork | {"privateIpGoogleAccess": call.body.get("privateIpGoogleAccess", False)}
         self.store.put(self.kind, path, stamped(subnetwork))
-        return self._changed(call, "compute.subnetworks.setPrivateIpGoogleAccess", path, subnetwork)
+        return self.operate_in_network(call, "compute.subnetworks.setPrivateIpGoogleAccess", path, subnetwork)
 
     @handles("compute.subnetworks.delete")
     def delete(self, call: Call) -> Json:
@@ -154,22 +153,7 @@ class Subnetworks(Collection):
             raise invalid(f"Invalid resource usage: 'Cannot delete auto subnetwork {path}'.")
         for user in self._users(path):
             raise in_use("subnetwork", path, user)
-        return self.operate(call, "delete", path, "compute.subnetworks.delete", network=network)
-
-    @applies("compute.subnetworks.delete")
-    def apply_delete(self, path: str, network: str) -> None:
-        """Remove it, and its route from the network's machines."""
-        self.store.delete(self.kind, path)
-        fabric.configure_network(self.cloud, network)
-
-    @applies("compute.subnetworks.changed")
-    def apply_change(self, path: str, network: str) -> None:
-        """Tell the network's machines of the routes, and of the way to Google's APIs."""
-        fabric.configure_network(self.cloud, network)
-
-    def _changed(self, call: Call, kind: str, path: str, subnetwork: Json) -> Json:
-        network = relative(subnetwork["network"])
-        return self.operate(call, kind, path, "compute.subnetworks.changed", network=network)
+        return self.operate_in_network(call, "delete", path, subnetwork, gone=True)
 
     def _users(self, path: str) -> t.Iterator[str]:
         """What keeps a subnetwork from being deleted."""
@@ -208,7 +192,7 @@ class Subnetworks(Collection):
                 raise bad_value(f"{field}.rangeName", name, "It must be a name, and no other range may bear it.")
             cidr = cidr_range(entry.get("ipCidrRange", ""), f"{field}.ipCidrRange")
             if known.get(name) != str(cidr):
-                # issue: terraform-google-network#20: those that are to go count too
+                # Ranges that are to go count too (issue: terraform-google-network#20).
                 self._free(path, network, cidr, f"{field}.ipCidrRange")
             if any(cidr.overlaps(other) for other in seen):
                 raise bad_value(f"{field}.ipCidrRange", str(cidr), "It overlaps another range of the subnetwork.")

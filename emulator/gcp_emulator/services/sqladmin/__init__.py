@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Cloud SQL for PostgreSQL, in the versions v1 and v1beta4, which differ in their links alone."""
 
@@ -25,8 +24,8 @@ class Operations(Part):
         key = f"sqladmin/projects/{call.path['project']}/operations/{call.path['operation']}"
         record = self.cloud.operations.get(key)
         if record is None:
-            message = "The Cloud SQL instance operation does not exist."
-            raise ApiError(404, message, "operationDoesNotExist")  # recording
+            # recording
+            raise ApiError(404, "The Cloud SQL instance operation does not exist.", "operationDoesNotExist")
         return self.answer_operation(call, record)
 
     @handles("sql.operations.list")

@@ -15,7 +15,7 @@ from gcp_emulator.services.sqladmin.catalogue import wrong
 
 BACKUPS = "sql.backups"
 DAY = 24 * 3600
-MOST_DAYS, USUAL_DAYS = 365, 30  # documentation (of gcloud)
+MOST_DAYS, USUAL_DAYS = 365, 30  # for which a final backup is kept (documentation: gcloud's)
 
 
 def final(call: Call, instance: Json) -> Json | None:
@@ -67,7 +67,7 @@ class Backups(Part):
             for _path, document in self.store.items(BACKUPS, f"{call.resource}/")
             if all(document[field] == value for field, value in wanted.items())
         ]
-        items, token = page(found, call, 500, 2000)  # discovery
+        items, token = page(found, call, 500, 2000)  # 500 on a page, 2000 at most (discovery)
         return {"backups": items} | ({"nextPageToken": token} if token else {})
 
     @handles("sql.Backups.DeleteBackup", "sql.backups.deleteBackup")

@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What the collections of Cloud SQL share: links in two dialects, operations, one at a time."""
 
@@ -53,11 +52,12 @@ class Part(Service):
     def instance(self, call: Call) -> tuple[str, Json]:
         """Path and document of the instance that a call names.
 
-        :raises ApiError: 404 (recording).
+        :raises ApiError: 404.
         """
         path = f"projects/{call.path['project']}/instances/{call.path['instance']}"
         document = self.store.get(INSTANCES, path)
         if document is None:
+            # recording
             raise ApiError(404, "The Cloud SQL instance does not exist.", "instanceDoesNotExist")
         return path, document
 

@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Instances."""
 
@@ -20,13 +19,13 @@ from gcp_emulator.services.sqladmin.backups import BACKUPS
 from gcp_emulator.services.sqladmin.base import DATABASES, INSTANCES, USERS, Part, etag, timestamp
 from gcp_emulator.services.sqladmin.catalogue import wrong
 from gcp_emulator.services.sqladmin.paging import page
+from gcp_emulator.values import KMS_KEY
 
 LOG = logging.getLogger(__name__)
 NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,96}[a-z0-9])?")
 DELETED = "sql.deleted"
 BLOCKED = 7 * 24 * 3600  # seconds for which a deleted name cannot be had again
 OWN_DATABASE, OWN_USER, OWN_ROLE = "postgres", "postgres", "cloudsqlsuperuser"
-KMS_KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
 
 
 class Instances(Part):

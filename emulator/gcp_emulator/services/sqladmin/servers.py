@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """From documents to servers: what the engine must run for an instance, and its addresses."""
 
@@ -6,11 +5,12 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
+from gcp_emulator.accounts import project_id
 from gcp_emulator.backends import DatabaseServer
 from gcp_emulator.cloud import Cloud
 from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.services.compute import addressing, fabric
-from gcp_emulator.services.compute.base import project_id, relative
+from gcp_emulator.services.compute.base import relative
 from gcp_emulator.services.sqladmin import catalogue
 from gcp_emulator.services.sqladmin.base import INSTANCES
 from gcp_emulator.store import Store

@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The settings of an instance: defaults, merging, and what Cloud SQL refuses."""
 
@@ -15,6 +14,7 @@ from gcp_emulator.services.compute.networks import seed
 from gcp_emulator.services.sqladmin import catalogue, servers
 from gcp_emulator.services.sqladmin.catalogue import wrong
 from gcp_emulator.store import Store
+from gcp_emulator.values import merged
 
 RETENTION = {"ENTERPRISE": 7, "ENTERPRISE_PLUS": 35}
 
@@ -64,19 +64,7 @@ def complete(settings: Json, version: str, region: str) -> Json:
 
 def merge(current: Json, changes: Json) -> Json:
     """Settings after a patch: groups and labels entry by entry, lists as a whole, null removes (documentation)."""
-    return _in_form(_merged(current, changes))
-
-
-def _merged(current: Json, changes: Json) -> Json:
-    merged = dict(current)
-    for key, value in changes.items():
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, dict):
-            merged[key] = _merged(merged.get(key) or {}, value)
-        else:
-            merged[key] = value
-    return merged
+    return _in_form(merged(current, changes))
 
 
 def _in_form(settings: Json) -> Json:
@@ -90,10 +78,10 @@ def _in_form(settings: Json) -> Json:
         entries = [{"kind": "sql#aclEntry", **entry} for entry in networks]
         formed["ipConfiguration"] = addresses | {"authorizedNetworks": entries}
     place = settings["locationPreference"]
-    if place.get("secondaryZone") == "no_secondary_zone":  # discovery
+    if place.get("secondaryZone") == "no_secondary_zone":  # the word for none (discovery)
         formed["locationPreference"] = {key: value for key, value in place.items() if key != "secondaryZone"}
     if (settings.get("insightsConfig") or {}).get("queryInsightsEnabled"):
-        # discovery
+        # What Insights keeps if nothing is said (discovery).
         formed["insightsConfig"] = {"queryPlansPerMinute": 5, "queryStringLength": 1024} | settings["insightsConfig"]
     return formed
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from gcp_emulator import permissions
+from gcp_emulator.accounts import project_id
 from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.services.storage.common import bad_request
 from gcp_emulator.store import Store
@@ -42,11 +43,9 @@ def check_payer(store: Store, principal: str | None, bucket: Json, payer: str) -
     """
     if not bucket.get("billing", {}).get("requesterPays"):
         return
-    own = permissions.project_of_number(store, bucket["projectNumber"])
+    own = project_id(store, bucket["projectNumber"])
     if payer:
-        if payer.isdigit():
-            payer = permissions.project_of_number(store, payer) or payer
-        permissions.check(store, principal, "serviceusage.services.use", f"projects/{payer}")
+        permissions.check(store, principal, "serviceusage.services.use", f"projects/{project_id(store, payer)}")
     elif not permissions.allowed(
         store, principal, "resourcemanager.projects.createBillingAssignment", f"projects/{own}"
     ):

@@ -23,6 +23,7 @@ from gcp_emulator.services.storage.common import (
 from gcp_emulator.services.storage.hierarchy import FOLDERS
 from gcp_emulator.services.storage.service import StorageService
 from gcp_emulator.services.storage.settings import SETTINGS, completed, patched, place
+from gcp_emulator.values import same_bytes
 
 PAGE_LIMIT = 1000
 EVERYBODY = {"allUsers", "allAuthenticatedUsers"}
@@ -115,9 +116,9 @@ class Buckets(StorageService):
                 if value and str(value).upper() != bucket[key].upper():
                     raise bad_request(f"Invalid argument: the {key} of a bucket cannot be changed.")
             patch = call.method.endswith(".patch")
-            if patch and not call.body:  # recording: it changes nothing, not even the metageneration
+            if patch and not call.body:  # an empty one changes nothing at all (recording)
                 return public(bucket)
-            # recording: what is no setting, such as hierarchicalNamespace, is ignored, and the metageneration moves
+            # What is no setting, such as hierarchicalNamespace, is ignored, and the metageneration moves (recording).
             kept = {key: value for key, value in bucket.items() if key not in SETTINGS}
             current = {key: value for key, value in bucket.items() if key in SETTINGS}
             asked = {key: value for key, value in call.body.items() if key in SETTINGS}
@@ -175,7 +176,7 @@ class Buckets(StorageService):
     def get_policy(self, call: Call) -> Json:
         """Who may do what; conditions are only shown to those who ask for version 3."""
         bucket = self.catalogue.bucket(call.path["bucket"])
-        version = int(call.first("optionsRequestedPolicyVersion") or 1)
+        version = call.first("optionsRequestedPolicyVersion")
         return _policy_answer(bucket, policies.read(self.store, f"b/{bucket['name']}", version))
 
     @handles("storage.buckets.setIamPolicy")
@@ -214,13 +215,6 @@ class Buckets(StorageService):
         bucket["etag"] = etag(int(bucket["metageneration"]))
         bucket["updated"] = moment
         self.store.put("buckets", bucket["name"], bucket)
-
-
-def same_bytes(left: str, right: str) -> bool:
-    """Whether two base64 texts are the same bytes: clients write them in either alphabet, with or without padding."""
-    return left.translate(str.maketrans("-_", "+/")).rstrip("=") == right.translate(str.maketrans("-_", "+/")).rstrip(
-        "="
-    )
 
 
 def _check_name(name: str) -> None:

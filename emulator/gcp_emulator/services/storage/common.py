@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import datetime
-import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -42,19 +41,6 @@ def etag(*numbers: int) -> str:
 def public(document: Json) -> Json:
     """The document without what is only ours."""
     return {key: value for key, value in document.items() if not key.startswith("_")}
-
-
-def merge(current: t.Any, patch: t.Any) -> t.Any:
-    """A patch as Google applies it: objects are merged, null removes, everything else replaces."""
-    if not isinstance(patch, dict):
-        return patch
-    merged = dict(current) if isinstance(current, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = merge(merged.get(key), value)
-    return merged
 
 
 def no_bucket() -> ApiError:

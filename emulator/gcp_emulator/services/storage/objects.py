@@ -21,7 +21,6 @@ from gcp_emulator.services.storage.common import (
     Preconditions,
     bad_request,
     etag,
-    merge,
     no_bucket,
     no_object,
     now,
@@ -32,6 +31,7 @@ from gcp_emulator.services.storage.common import (
 from gcp_emulator.services.storage.hierarchy import FOLDERS, make, parents_of
 from gcp_emulator.services.storage.listing import Listing, Page, page
 from gcp_emulator.store import Store
+from gcp_emulator.values import merged
 
 # The live generation of each name is in LIVE; the others are keyed by their generation too, behind a line feed,
 # which no name can contain.
@@ -176,7 +176,7 @@ class Catalogue:
             document = before = self.get(bucket, name, generation)
             conditions.check(document)
             if patch:
-                document = merge(document, changes)
+                document = merged(document, changes)
             else:
                 kept = {key: value for key, value in document.items() if key not in MUTABLE}
                 document = kept | {key: value for key, value in changes.items() if value is not None}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from gcp_emulator.cloud import Cloud
-from gcp_emulator.services.base import Service
+from gcp_emulator.services.base import Call, Service
 from gcp_emulator.services.storage.objects import Catalogue
 from gcp_emulator.services.storage.uploads import Uploads
 
@@ -18,3 +18,12 @@ class StorageService(Service):
         super().__init__(cloud)
         self.catalogue = Catalogue(cloud.store, cloud.objects)
         self.uploads = Uploads(self.catalogue)
+
+    def project(self, call: Call) -> str | None:
+        """The project of the bucket, or the one that is named where there is none."""
+        bucket = self.store.get("buckets", call.path.get("bucket", ""))
+        return bucket["projectNumber"] if bucket else call.first("project") or super().project(call)
+
+    def subject(self, call: Call, project: str) -> str:
+        """The bucket or object, or the project that has, or gets, the buckets."""
+        return super().subject(call, project) if call.resource.startswith("b/") else f"projects/{project}"

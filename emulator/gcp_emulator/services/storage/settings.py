@@ -7,13 +7,13 @@ Where a comment says recording, the rule and its words are from answers of Googl
 from __future__ import annotations
 
 import datetime
-import re
 import typing as t
 
 from gcp_emulator.errors import ApiError, Json
-from gcp_emulator.services.storage.common import bad_request, merge, now, stamp
+from gcp_emulator.services.storage.common import bad_request, now, stamp
+from gcp_emulator.values import KMS_KEY, LABELS, is_label, is_label_key, merged
 
-# documentation: https://cloud.google.com/storage/docs/locations
+# Where buckets can be (documentation: https://cloud.google.com/storage/docs/locations).
 MULTI_REGIONS = {"ASIA", "EU", "US"}
 DUAL_REGIONS = {"ASIA1", "EUR4", "EUR5", "EUR7", "EUR8", "NAM4"}
 REGIONS = {
@@ -38,7 +38,7 @@ REGIONS = {
     "US-SOUTH1",
     *(f"US-WEST{n}" for n in (1, 2, 3, 4)),
 }
-# documentation: the regions of a configurable dual-region lie in the multi-region that is the bucket's location.
+# The regions of a configurable dual-region lie in the multi-region that is the bucket's location (documentation).
 CONTINENTS = {"ASIA": "ASIA-", "EU": "EUROPE-", "US": "US-"}
 STORAGE_CLASSES = {
     "STANDARD",
@@ -69,10 +69,9 @@ SETTINGS = (
 )
 DAY = 24 * 3600
 SOFT_DELETE_SECONDS = 7 * DAY
-CENTURY_SECONDS = 3_155_760_000  # recording
+CENTURY_SECONDS = 3_155_760_000  # the longest retention (recording)
 LARGEST_OBJECT = 5 << 40
 AFFIXES = 1000
-KMS_KEY = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
 METHODS = {"*", "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
 
 
@@ -96,8 +95,8 @@ def place(body: Json) -> Json:
 
 def patched(current: Json, patch: Json) -> Json:
     """The settings as a patch leaves them."""
-    wanted: Json = merge(current, patch)
-    # recording: an empty map of labels removes them all, though other empty objects change nothing.
+    wanted: Json = merged(current, patch)
+    # An empty map of labels removes them all, though other empty objects change nothing (recording).
     if patch.get("labels") == {}:
         wanted.pop("labels", None)
     return wanted
@@ -160,15 +159,11 @@ def _labels(labels: Json) -> Json:
     for key, value in labels.items():  # recording: the words; documentation: the rules
         if not isinstance(value, str):
             raise bad_request(f"Invalid user label: {key} with no value")
-        if not (_is_label(key) and key[:1].isalpha() and _is_label(value)):
+        if not (is_label_key(key) and is_label(value)):
             raise bad_request(f"Invalid user label: {key} with value {value}")
-    if len(labels) > 64:
-        raise bad_request(f"Attempt to create a bucket with {len(labels)} labels, maximum is 64")
+    if len(labels) > LABELS:
+        raise bad_request(f"Attempt to create a bucket with {len(labels)} labels, maximum is {LABELS}")
     return labels
-
-
-def _is_label(text: str) -> bool:
-    return len(text) <= 63 and text == text.lower() and all(sign.isalnum() or sign in "_-" for sign in text)
 
 
 def _lifecycle(lifecycle: Json, bucket: Json) -> Json:
@@ -249,7 +244,7 @@ def _logging(logging: Json, bucket: Json) -> Json:
         if logging.get("logObjectPrefix"):  # unverified
             raise bad_request("A log bucket must be specified to log the use of a bucket.")
         return {}
-    # documentation: the default of the prefix. Google does not look whether the log bucket is there (issue).
+    # The prefix is the bucket's name if nothing is said, and the log bucket need not be there (documentation; issue).
     return {"logBucket": target, "logObjectPrefix": logging.get("logObjectPrefix") or bucket["name"]}
 
 

@@ -216,7 +216,8 @@ def test_of_a_replication_the_keys_alone_can_change(emulator: Emulator) -> None:
         None,
         {"kmsKeyVersionName": f"{KEY}/cryptoKeyVersions/1"},
     ]
-    for other in ({"automatic": {}}, {"userManaged": replicas("us-east1")}):
+    others: list[dict[str, t.Any]] = [{"automatic": {}}, {"userManaged": replicas("us-east1")}]
+    for other in others:
         refused = emulator.call("PATCH", f"{SECRET}?updateMask=replication", {"replication": other})
         assert refused.status == 400
         assert "immutable" in refused.message

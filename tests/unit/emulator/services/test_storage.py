@@ -1368,3 +1368,9 @@ def test_a_url_signed_with_a_deleted_key_is_refused(emulator: Emulator, bucket: 
     for key, _document in list(emulator.cloud.store.items("serviceAccountKeys", signer.email)):
         emulator.cloud.store.delete("serviceAccountKeys", key)
     assert emulator.call("GET", url, principal=None).status == 403
+
+
+def test_the_account_of_storage_itself_is_told_to_who_sees_the_project(emulator: Emulator) -> None:
+    url = f"https://storage.googleapis.com/storage/v1/projects/{PROJECT}/serviceAccount"
+    assert emulator.ok("GET", url)["email_address"].endswith("@gs-project-accounts.iam.gserviceaccount.com")
+    assert emulator.call("GET", url, principal=emulator.account("nobody")).status == 403

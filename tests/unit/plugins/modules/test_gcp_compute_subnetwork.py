@@ -5,7 +5,7 @@ import typing as t
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError
-from ansible_collections.mlops.mlflow.plugins.modules.gcp_compute_subnetwork import Subnetwork, contains
+from ansible_collections.mlops.mlflow.plugins.modules.gcp_compute_subnetwork import Subnetwork, not_within
 
 ALL = "compute/v1/projects/p/regions/r/subnetworks"
 ITEM = f"{ALL}/s"
@@ -172,4 +172,4 @@ def test_somebody_else_was_faster_and_it_is_planned_again(http: t.Any, run: t.An
     ],
 )
 def test_a_range_grows_to_one_that_contains_it(outer: str, inner: str, within: bool) -> None:
-    assert contains(outer, inner) is within
+    assert not_within(inner, outer) is not within

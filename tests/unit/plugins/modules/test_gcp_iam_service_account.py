@@ -4,8 +4,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp import iam
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.service_accounts import account_email
 from ansible_collections.mlops.mlflow.plugins.modules.gcp_iam_service_account import IamServiceAccount
 
 EMAIL = "mlflow@p.iam.gserviceaccount.com"
@@ -109,7 +109,7 @@ def test_an_account_of_another_project_is_not_created(http: t.Any, run: t.Any) -
 def test_check_mode_creates_nothing(http: t.Any, run: t.Any) -> None:
     told = run(IamServiceAccount, True, name="mlflow", display_name="Server")["resource"]
     assert told == {"name": EMAIL, "displayName": "Server"}
-    assert iam.account_email(told, "p") == EMAIL, "later tasks of the same check may refer to it"
+    assert account_email(told, "p") == EMAIL, "later tasks of the same check may refer to it"
     assert http.writes == []
 
 

@@ -6,7 +6,6 @@ import json
 import typing as t
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.crc32c import crc32c
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import argument_spec
 from ansible_collections.mlops.mlflow.plugins.modules.gcp_secret_manager import SecretManager
@@ -23,8 +22,7 @@ DISABLED = {"error": {"code": 400, "message": "... is in DISABLED state.", "stat
 
 def payload(value: str) -> Json:
     """A version, as it is sent and told."""
-    data = value.encode()
-    return {"payload": {"data": base64.b64encode(data).decode(), "dataCrc32c": str(crc32c(data))}}
+    return {"payload": {"data": base64.b64encode(value.encode()).decode()}}
 
 
 def stored(http: t.Any, value: str | None = None) -> None:

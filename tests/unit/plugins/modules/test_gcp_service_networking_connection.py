@@ -57,7 +57,7 @@ def test_the_ranges_are_exact(http: t.Any, run: t.Any) -> None:
 
 def test_a_new_connection_needs_ranges(http: t.Any, run: t.Any) -> None:
     http.when("GET", ALL, {})
-    with pytest.raises(GcpError, match="reserved_peering_ranges must be given"):
+    with pytest.raises(GcpError, match="cannot be created without reserved_peering_ranges"):
         run(ServiceNetworkingConnection, network="default")
 
 

@@ -273,7 +273,7 @@ def test_an_instance_that_is_not_there_is_not_deleted(http: t.Any, run: t.Any) -
 
 
 def test_what_a_new_instance_needs_is_named(http: t.Any, run: t.Any) -> None:
-    with pytest.raises(GcpError, match=r"give database_version and settings\.tier too"):
+    with pytest.raises(GcpError, match=r"cannot be created without database_version and settings\.tier"):
         run(SqlInstance, True, name="one")
 
 

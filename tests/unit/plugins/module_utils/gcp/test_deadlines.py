@@ -171,7 +171,7 @@ def test_a_wait_tells_what_how_long_and_the_last_state(clock: t.Any, body: Json,
 def test_a_token_is_not_awaited_beyond_the_deadline(clock: t.Any, given: t.Any, expected: t.Any) -> None:
     asked: list[t.Any] = []
     request = TokenRequest(Deadline(7, clock.now, clock.sleep))
-    request._request = lambda *_arguments, timeout: asked.append(timeout)
+    t.cast(t.Any, request)._request = lambda *_arguments, timeout: asked.append(timeout)
     request("https://oauth2.googleapis.com/token", timeout=given)
     assert asked == [expected]
     clock.sleep(8)

@@ -290,12 +290,12 @@ FOREIGN = {
     [
         pytest.param(
             from_answer(403, DISABLED, ""),
-            ["gcp_project_service and name=compute.googleapis.com", "gcp_infra_services"],
+            ["gcp_serviceusage_service and name=compute.googleapis.com", "gcp_infra_services"],
             id="service disabled",
         ),
         pytest.param(
             from_answer(403, legacy(403, "Access Not Configured.", "accessNotConfigured"), ""),
-            ["gcp_project_service and name=sqladmin.googleapis.com"],
+            ["gcp_serviceusage_service and name=sqladmin.googleapis.com"],
             id="service disabled, as Storage says it",
         ),
         pytest.param(
@@ -484,9 +484,19 @@ def test_the_request_id_of_an_answer_is_told() -> None:
     assert "Internal error (request 13a-42)." in str(told)
 
 
-@pytest.mark.parametrize(("status", "named"), [(401, True), (403, True), (404, False), (400, False)])
-def test_a_refused_credential_is_named(status: int, named: bool) -> None:
-    error = from_answer(status, legacy(status, "no"), "")
+@pytest.mark.parametrize(
+    ("status", "body", "named"),
+    [
+        (401, legacy(401, "no"), True),
+        (403, legacy(403, "no"), True),
+        (404, legacy(404, "no"), False),
+        (400, legacy(400, "no"), False),
+        (403, legacy(403, "Quota 'CPUS' exceeded. Limit: 24.0 in region europe-west1.", "quotaExceeded"), False),
+        (403, legacy(403, "Slow down.", "rateLimitExceeded"), False),
+    ],
+)
+def test_a_refused_credential_is_named(status: int, body: t.Any, named: bool) -> None:
+    error = from_answer(status, body, "")
     assert ("The credential was: service account a@p." in " ".join(advice(error, "service account a@p"))) is named
 
 

@@ -7,12 +7,10 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import (
     Field,
     camel,
-    full_reference,
     leaves,
     merge,
     nest,
     network_range,
-    resource_path,
 )
 
 TEXTS = Field(type="list", elements="str")
@@ -90,40 +88,6 @@ def test_what_google_writes_in_its_own_way_is_the_same(field: Field, desired: t.
 )
 def test_what_is_different_is_different(field: Field, desired: t.Any, current: t.Any) -> None:
     assert not field.same(desired, current)
-
-
-TEMPLATE = "https://www.googleapis.com/compute/v1/projects/{project}/regions/{region}/subnetworks/{value}"
-FULL = "https://www.googleapis.com/compute/v1/projects/p/regions/r/subnetworks/s"
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "s",
-        "regions/r/subnetworks/s",
-        "projects/p/regions/r/subnetworks/s",
-        FULL,
-        "https://compute.googleapis.com/compute/v1/projects/p/regions/r/subnetworks/s",
-        "https://www.googleapis.com/compute/beta/projects/p/regions/r/subnetworks/s",
-        {"selfLink": FULL, "name": "other"},
-        {"name": "s"},
-    ],
-)
-def test_a_reference_may_be_written_in_any_way(value: t.Any) -> None:
-    assert full_reference(value, TEMPLATE, {"project": "p", "region": "r"}) == FULL
-
-
-def test_a_reference_of_a_zone_is_in_its_region() -> None:
-    assert full_reference("s", TEMPLATE, {"project": "p", "zone": "r-b"}) == FULL
-
-
-def test_an_empty_reference_stays_empty() -> None:
-    assert full_reference({}, TEMPLATE, {"project": "p", "region": "r"}) == ""
-
-
-@pytest.mark.parametrize("value", ["projects/p/x/y", "v1/projects/p/x/y", "https://host/v1beta4/projects/p/x/y"])
-def test_a_resource_path_has_neither_host_nor_version(value: str) -> None:
-    assert resource_path(value) == "projects/p/x/y"
 
 
 SETTINGS = {

@@ -4,12 +4,16 @@ from __future__ import annotations
 import base64
 import io
 import json
+import socket
 import sys
+import threading
 import typing as t
+from contextlib import suppress
 from urllib.parse import quote
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp import module as bridge
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.module import run
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Resource
@@ -56,11 +60,16 @@ class Module:
             return self._session
 
         self._patch.setattr(Session, "from_params", from_params)
-        output = io.StringIO()
-        self._patch.setattr(sys, "stdout", output)
-        with patch_module_args({**options, "_ansible_check_mode": check}), pytest.raises(SystemExit):
-            run(Thing)
-        return json.loads(output.getvalue())
+        return told(self._patch, {**options, "_ansible_check_mode": check})
+
+
+def told(monkeypatch: pytest.MonkeyPatch, options: t.Any) -> t.Any:
+    """What a module writes."""
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", output)
+    with patch_module_args(options), pytest.raises(SystemExit):
+        run(Thing)
+    return json.loads(output.getvalue())
 
 
 @pytest.fixture
@@ -109,6 +118,26 @@ def test_a_secret_that_an_api_repeats_is_masked(http: t.Any, module: Module, sec
     assert [one for one in told if one.strip('"') in message] == []
 
 
+@pytest.mark.parametrize("form", [dict, json.dumps], ids=["a dict", "text"])
+def test_of_a_key_only_the_key_is_masked(http: t.Any, module: Module, form: t.Callable[[t.Any], t.Any]) -> None:
+    key = {"type": "service_account", "project_id": "my-project", "private_key": "-----BEGIN-----\nzebra\n"}
+    http.when("GET", "v1/projects/my-project/things/a", {"name": "a", "service_account": "my-project"})
+    options = {"project": "my-project", "name": "a", "service_account_contents": form(key)}
+    assert module(**options)["resource"] == {"name": "a", "service_account": "my-project"}
+    assert json.loads(module.params["service_account_contents"]) == key
+    spellings = [key["private_key"], json.dumps(key["private_key"]), json.dumps(key)]
+    http.will_answer(400, {"error": {"message": f"Invalid: {' '.join(spellings)}"}})
+    message = module(**options)["msg"]
+    assert "Invalid" in message
+    assert "zebra" not in message
+
+
+@pytest.mark.parametrize("contents", ["junk", "[]", [1], {"private_key": 1}, 7])
+def test_what_is_no_key_is_told(module: Module, monkeypatch: pytest.MonkeyPatch, contents: t.Any) -> None:
+    options = {"project": "p", "name": "a", "auth_kind": "serviceaccount", "service_account_contents": contents}
+    assert "service_account_contents" in told(monkeypatch, options)["msg"]
+
+
 def test_a_warning_reaches_the_user(http: t.Any, module: Module, capsys: pytest.CaptureFixture[str]) -> None:
     details = [{"reason": "SERVICE_DISABLED"}]
     http.will_answer(403, {"error": {"message": "off", "details": details}})
@@ -146,7 +175,7 @@ def test_an_option_may_come_from_the_environment(
         ({"name": "a", "project": ""}, "project is empty"),
         ({"name": "", "project": "p"}, "name is empty"),
         ({"name": "a", "project": "p", "size": 7}, "size.7. Supported parameters include: gb"),
-        ({"name": "a", "project": "p", "size": "junk"}, "size.(a text)"),
+        ({"name": "a", "project": "p", "size": "junk"}, "size.(a text instead of suboptions)"),
         ({"name": "a", "project": "p", "size": "gb=7"}, "size.gb is 7, but must be a number of at least 10"),
         ({"name": "a", "project": "p", "parts": [7]}, "parts.7"),
         ({"name": "a", "project": "p", "parts": [None]}, "parts.None"),
@@ -175,8 +204,60 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ImportError("google")
 
     monkeypatch.setattr(Session, "from_params", from_params)
-    output = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", output)
-    with patch_module_args({"project": "p", "name": "a"}), pytest.raises(SystemExit):
-        run(Thing)
-    assert "google-auth" in json.loads(output.getvalue())["msg"]
+    assert "google-auth" in told(monkeypatch, {"project": "p", "name": "a"})["msg"]
+
+
+class Dripping:
+    """A proxy that answers with a header now and then, so that each single wait of a client is short."""
+
+    def __init__(self) -> None:
+        self._ended, self._socket = threading.Event(), socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._drip, daemon=True).start()
+
+    def _drip(self) -> None:
+        with suppress(OSError):
+            client, _address = self._socket.accept()
+            client.sendall(b"HTTP/1.1 200 OK\r\n")
+            for _ in range(200):  # 10 s, after which the client goes on: a test that does not end tells nothing
+                if self._ended.wait(0.05):
+                    break
+                client.sendall(b"X: y\r\n")
+            client.close()
+
+    def close(self) -> None:
+        """End."""
+        self._ended.set()
+        self._socket.close()
+
+
+@pytest.fixture
+def dripping(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Dripping]:
+    """The only way to Google Cloud."""
+    made = Dripping()
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, made.url)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    yield made
+    made.close()
+
+
+@pytest.mark.usefixtures("dripping")
+def test_a_proxy_that_drips_ends_with_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge, "GRACE", 0.1)
+    options = {"project": "p", "name": "a", "timeout": 1, "auth_kind": "accesstoken", "access_token": "x"}
+    assert told(monkeypatch, options)["msg"] == (
+        "GET https://things.googleapis.com/v1/projects/p/things/a: The answer did not come to an end within the 1 s of "
+        "the option timeout. Check the network and the proxy (HTTPS_PROXY) of the machine that runs the module. Run "
+        "again to see what was done."
+    )
+
+
+def test_a_credential_that_hangs_ends_with_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(bridge, "GRACE", 0.1)
+    monkeypatch.setattr(Session, "from_params", lambda _params: released.wait(10))
+    message = told(monkeypatch, {"project": "p", "name": "a", "timeout": 1})["msg"]
+    released.set()
+    assert "The credential was not found within the 1 s of the option timeout" in message

@@ -172,6 +172,48 @@ def test_an_immutable_difference_names_option_values_and_the_way_out() -> None:
         plan(Thing.fields, {"name": "a", "state": "present", "region": "s"}, NOW)
 
 
+@pytest.mark.parametrize("current", [{"size": 10}, {}], ids=["something", "nothing"])
+def test_a_value_that_can_change_in_one_direction_is_an_error_in_the_other(current: t.Any) -> None:
+    fields = {"size": Field(type="int", api_default=1, immutable=lambda old, new: new < (old or 1))}
+    with pytest.raises(GcpError, match=f"size cannot be changed from {current.get('size', 1)} to 0"):
+        plan(fields, {"size": 0}, current)
+    assert plan(fields, {"size": 20}, current).changes == {"size": 20}
+
+
+def test_a_plan_can_leave_changes_to_other_verbs() -> None:
+    todo = Plan("update", {"a": 1}, {"a": 2}, {"a": 2, "b.c": 3}, {"a": 1})
+    assert todo.without("a", "x") == Plan("update", {"a": 1}, {"a": 2}, {"b.c": 3}, {"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("params", "missing"),
+    [
+        pytest.param({"region": None, **settings()}, "region and settings.tier", id="unset"),
+        pytest.param({"region": "", **settings(tier="x")}, "region", id="empty"),
+        pytest.param({"region": "r", "settings": None}, "settings.tier", id="without the group"),
+    ],
+)
+def test_what_a_creation_needs_is_named(make: t.Any, params: t.Any, missing: str) -> None:
+    class Needy(Thing):
+        """Something that does not make itself."""
+
+        needed = ("region", "settings.tier")
+
+    with pytest.raises(GcpError, match=f"is not there, and cannot be created without {missing}\\.$"):
+        make(Needy, name="a", **params).plan(None)
+    assert make(Needy, name="a", **params).plan({**NOW, "region": params["region"]}).action != "create"
+
+
+def test_an_option_of_the_url_may_be_encoded(make: t.Any) -> None:
+    class Part(Thing):
+        """Something in something else."""
+
+        collection = "v1/{owner}/parts"
+        fields: t.ClassVar[dict[str, Field]] = {"owner": Field(url_only=True, encode=str.lower), **Thing.fields}
+
+    assert make(Part, name="a", owner="BIG").url.endswith("/v1/big/parts/a")
+
+
 def test_what_is_missing_is_created_and_read(http: t.Any, run: t.Any) -> None:
     http.will_answer(404).when("GET", URL, NOW).when("POST", ALL, {"name": "operations/1", "done": True})
     result = run(Thing, name="a", password="secret", **settings(tier="small"))
@@ -266,7 +308,7 @@ def test_check_mode_takes_what_a_disabled_api_hides_as_absent(http: t.Any, make:
     thing = make(Thing, name="a")
     assert reconcile(thing, check_mode=True)["diff"]["after"] == {"name": "a"}
     assert "things.googleapis.com is not enabled" in thing.warnings[0]
-    with pytest.raises(GcpError, match="gcp_project_service"):
+    with pytest.raises(GcpError, match="gcp_serviceusage_service"):
         reconcile(thing)
 
 

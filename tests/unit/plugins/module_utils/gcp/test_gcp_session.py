@@ -39,6 +39,24 @@ def test_what_is_not_there_is_none(http: t.Any, session: t.Any) -> None:
     assert session.get(URL) is None
 
 
+def test_a_list_comes_page_by_page_as_it_is_used(http: t.Any, session: t.Any) -> None:
+    http.will_answer(200, {"things": [{"n": 1}, {"n": 2}], "nextPageToken": "x"}).will_answer(
+        200, {"nextPageToken": "y"}
+    )
+    http.will_answer(200, {"things": [{"n": 3}]})
+    found = session.listed(URL, "things", {"filter": "f"})
+    assert [next(found), next(found)] == [{"n": 1}, {"n": 2}]
+    assert len(http.requests) == 1
+    assert list(found) == [{"n": 3}]
+    queries = [request.query for request in http.requests]
+    assert queries == [{"filter": "f"}, {"filter": "f", "pageToken": "x"}, {"filter": "f", "pageToken": "y"}]
+
+
+def test_a_list_of_what_is_not_there_is_empty(http: t.Any, session: t.Any) -> None:
+    http.will_answer(404)
+    assert list(session.listed(URL, "things")) == []
+
+
 @pytest.mark.parametrize("message", ["The resource 'projects/p' was not found", "Project p not found."])
 def test_a_project_that_is_not_there_is_an_error(http: t.Any, session: t.Any, message: str) -> None:
     http.will_answer(404, {"error": {"message": message}})
@@ -147,6 +165,12 @@ def test_the_deadline_bounds_all_repetitions(http: t.Any, clock: t.Any) -> None:
     assert 80 < clock.time <= 100
 
 
+def test_an_attempt_is_counted(http: t.Any, clock: t.Any) -> None:
+    http.will_answer(429, {}, Retry_After="3600")
+    with pytest.raises(GcpError, match=r"It was asked 1 time in 0 s; timeout is 100 s\."):
+        Session(http, Deadline(100, clock.now, clock.sleep)).get(URL)
+
+
 def test_an_endpoint_that_refuses_is_given_up_soon_and_named(http: t.Any, session: t.Any, clock: t.Any) -> None:
     for _ in range(100):
         http.will_raise(refused())
@@ -172,6 +196,8 @@ def test_a_credential_that_gets_no_token_is_named(http: t.Any, session: t.Any) -
     http.will_raise(RefreshError("('invalid_grant: Invalid JWT Signature.', {'error': 'invalid_grant'})"))
     with pytest.raises(GcpError, match=r"invalid_grant.*The credential was: the test's credential") as caught:
         session.get(URL)
+    begin = f"GET {URL} was not sent: No access token could be had from the token endpoint: ('invalid_grant: Invalid JWT"
+    assert str(caught.value).startswith(begin)
     assert caught.value.reason == "invalid_grant"
 
 

@@ -167,22 +167,3 @@ def test_only_somebody_who_was_faster_is_a_conflict(status: int, message: str, c
     if status == 409:
         body["error"]["status"] = "ABORTED"
     assert from_answer(status, body, "").conflict is conflict
-
-
-@pytest.mark.parametrize(
-    ("reference", "project", "email"),
-    [
-        ("mlflow", "p", "mlflow@p.iam.gserviceaccount.com"),
-        ("mlflow", "example.com:p", "mlflow@p.example.com.iam.gserviceaccount.com"),
-        ("a@other.iam.gserviceaccount.com", "p", "a@other.iam.gserviceaccount.com"),
-        ("projects/p/serviceAccounts/a@p.iam.gserviceaccount.com", "p", "a@p.iam.gserviceaccount.com"),
-        ({"name": "projects/p/serviceAccounts/a@p.iam.gserviceaccount.com"}, "p", "a@p.iam.gserviceaccount.com"),
-    ],
-)
-def test_an_account_is_known_by_any_of_its_names(reference: t.Any, project: str, email: str) -> None:
-    assert iam.account_email(reference, project) == email
-
-
-def test_an_account_of_another_project_is_not_created() -> None:
-    with pytest.raises(GcpError, match=r"cannot be created in the project p.*options name and project"):
-        iam.refuse_foreign("a@other.iam.gserviceaccount.com", "p")

@@ -143,6 +143,15 @@ def test_a_token_that_is_refused_is_renewed_once(server: Server, module: t.Calla
     assert server.connections == 2
 
 
+def test_an_access_token_that_is_refused_is_not_renewed(server: Server) -> None:
+    server.refuse_first = True
+    params = {"auth_kind": "accesstoken", "access_token": "token-1", "scopes": [], "timeout": 20}
+    with pytest.raises(GcpError, match="answered 401: expired") as caught:
+        Session.from_params(params).get(f"{server.url}/things/a")
+    assert caught.value.status == 401
+    assert server.requests == [("GET", "/things/a")]
+
+
 def test_google_auth_asks_nobody_in_the_background(
     server: Server, module: t.Callable[[], Json], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,7 +177,7 @@ def test_a_server_that_hangs_ends_with_the_timeout(server: Server, private_key: 
         threading.Event().wait(30)
         return 200, {}
 
-    server.answer = hang  # type: ignore[method-assign]  # the server of this test
+    server.answer = hang  # type: ignore[method-assign, assignment]  # the server of this test
     params = {"auth_kind": "accesstoken", "access_token": "x", "scopes": [], "timeout": 1}
     with pytest.raises(GcpError, match="did not answer"):
         Session.from_params(params).get(f"{server.url}/things/a")

@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError
-from ansible_collections.mlops.mlflow.plugins.modules.gcp_project_service import ProjectService
+from ansible_collections.mlops.mlflow.plugins.modules.gcp_serviceusage_service import ServiceusageService
 from gcp_emulator.discovery import known_services
 
 from .cases import Json
@@ -19,8 +19,8 @@ COMPUTE, CONTAINER, LOGIN, RUN = (f"{name}.googleapis.com" for name in ("compute
 def have(cloud: Cloud, *names: str, **options: t.Any) -> Json:
     """Run the module as a check and in earnest; the result."""
     task = {"names": list(names), **options}
-    promise = cloud.run(ProjectService, task, check_mode=True)
-    result = cloud.run(ProjectService, task)
+    promise = cloud.run(ServiceusageService, task, check_mode=True)
+    result = cloud.run(ServiceusageService, task)
     assert (promise["changed"], promise["diff"]) == (result["changed"], result["diff"])
     return result
 
@@ -33,7 +33,7 @@ def enabled(cloud: Cloud) -> set[str]:
 def test_many_apis_are_enabled_at_once(cloud: Cloud) -> None:
     wanted = sorted(known_services() - enabled(cloud))[:45]
     with cloud.recorded() as sent:
-        result = cloud.run(ProjectService, {"names": wanted})
+        result = cloud.run(ServiceusageService, {"names": wanted})
     assert result["diff"]["before"] == {}
     assert result["diff"]["after"] == dict.fromkeys(wanted, "ENABLED")
     batches = [len(request.body["serviceIds"]) for request in sent if request.method == "POST"]
@@ -44,7 +44,7 @@ def test_many_apis_are_enabled_at_once(cloud: Cloud) -> None:
 def test_nothing_is_enabled_where_one_name_is_wrong(cloud: Cloud) -> None:
     before = enabled(cloud)
     with pytest.raises(GcpError, match=r"nothing\.googleapis\.com.*Check the names of the APIs"):
-        cloud.run(ProjectService, {"names": [RUN, "nothing.googleapis.com"]})
+        cloud.run(ServiceusageService, {"names": [RUN, "nothing.googleapis.com"]})
     assert enabled(cloud) == before
 
 
@@ -58,7 +58,7 @@ def test_nothing_is_enabled_where_one_name_is_wrong(cloud: Cloud) -> None:
 )
 def test_what_is_no_name_is_refused_before_anything_is_asked(cloud: Cloud, options: Json, words: str) -> None:
     with cloud.recorded() as sent, pytest.raises(GcpError, match=words):
-        cloud.run(ProjectService, options)
+        cloud.run(ServiceusageService, options)
     assert sent == []
 
 
@@ -66,7 +66,7 @@ def test_an_api_that_others_depend_on_stays_unless_they_go_too(cloud: Cloud) -> 
     have(cloud, CONTAINER)
     assert {COMPUTE, LOGIN} <= enabled(cloud), "what it needs comes with it"
     with pytest.raises(GcpError, match=f"depended on by .*{CONTAINER}.*set disable_dependent_services=true"):
-        cloud.run(ProjectService, {"name": COMPUTE, "state": "absent"})
+        cloud.run(ServiceusageService, {"name": COMPUTE, "state": "absent"})
     assert {COMPUTE, CONTAINER} <= enabled(cloud)
     result = have(cloud, COMPUTE, state="absent", disable_dependent_services=True)
     assert result["diff"] == {"before": {COMPUTE: "ENABLED"}, "after": {}}
@@ -85,13 +85,13 @@ def test_an_api_that_somebody_else_disabled_meanwhile_is_no_error(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     have(cloud, RUN)
-    disable = ProjectService.disable_one
+    disable = ServiceusageService.disable_one
 
-    def overtaken(self: ProjectService, name: str) -> None:
-        monkeypatch.setattr(ProjectService, "disable_one", disable)
-        cloud.run(ProjectService, {"name": name, "state": "absent"})
+    def overtaken(self: ServiceusageService, name: str) -> None:
+        monkeypatch.setattr(ServiceusageService, "disable_one", disable)
+        cloud.run(ServiceusageService, {"name": name, "state": "absent"})
         disable(self, name)
 
-    monkeypatch.setattr(ProjectService, "disable_one", overtaken)
-    assert cloud.run(ProjectService, {"name": RUN, "state": "absent"})["changed"]
+    monkeypatch.setattr(ServiceusageService, "disable_one", overtaken)
+    assert cloud.run(ServiceusageService, {"name": RUN, "state": "absent"})["changed"]
     assert RUN not in enabled(cloud)

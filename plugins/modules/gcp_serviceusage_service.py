@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: gcp_project_service
+module: gcp_serviceusage_service
 short_description: Enable or disable APIs of a project
 version_added: 0.1.0
 description:
@@ -38,31 +38,35 @@ options:
     version_added: 0.2.0
 notes:
   - Resources of an API stay when it is disabled, and cost what they cost. Delete them first.
+seealso:
+  - name: Service Usage
+    description: Google Cloud's documentation of enabling and disabling APIs.
+    link: https://cloud.google.com/service-usage/docs/enable-disable
 """
 
 EXAMPLES = r"""
 - name: Enable the APIs of a virtual machine and of Cloud SQL
-  mlops.mlflow.gcp_project_service:
+  mlops.mlflow.gcp_serviceusage_service:
     project: my-project
     names:
       - compute.googleapis.com
       - sqladmin.googleapis.com
 
 - name: Enable one API with a service account's key
-  mlops.mlflow.gcp_project_service:
+  mlops.mlflow.gcp_serviceusage_service:
     project: my-project
     auth_kind: serviceaccount
     service_account_file: /etc/keys/deployer.json
     name: secretmanager.googleapis.com
 
 - name: Disable an API that is not used any more
-  mlops.mlflow.gcp_project_service:
+  mlops.mlflow.gcp_serviceusage_service:
     project: my-project
     name: run.googleapis.com
     state: absent
 
 - name: Disable an API with all that depend on it
-  mlops.mlflow.gcp_project_service:
+  mlops.mlflow.gcp_serviceusage_service:
     project: my-project
     name: compute.googleapis.com
     disable_dependent_services: true
@@ -92,7 +96,7 @@ ENABLE_AT_ONCE = 20
 API_NAME = matching(r"[a-z0-9-]+(\.[a-z0-9-]+)+", "the name of an API, such as compute.googleapis.com")
 
 
-class ProjectService(Resource):
+class ServiceusageService(Resource):
     """An API always exists; what comes and goes is that it is enabled."""
 
     service = "serviceusage"
@@ -185,8 +189,7 @@ def batches(names: list[str], size: int) -> list[list[str]]:
 
 
 def main() -> None:
-    """Run the module."""
-    run(ProjectService)
+    run(ServiceusageService)
 
 
 if __name__ == "__main__":

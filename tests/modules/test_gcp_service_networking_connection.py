@@ -60,7 +60,7 @@ def test_a_range_may_be_a_former_result(cloud: Cloud) -> None:
 @pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
 def test_no_connection_is_made_without_ranges(cloud: Cloud, ranges: t.Any, check_mode: bool) -> None:
     options = {"network": "default", **({} if ranges is None else {"reserved_peering_ranges": ranges})}
-    with pytest.raises(GcpError, match="reserved_peering_ranges must be given"):
+    with pytest.raises(GcpError, match="cannot be created without reserved_peering_ranges"):
         cloud.run(ServiceNetworkingConnection, options, check_mode)
 
 
