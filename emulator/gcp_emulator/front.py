@@ -7,6 +7,7 @@ import gzip
 import json
 import logging
 import re
+import secrets
 import typing as t
 import zlib
 from contextlib import nullcontext
@@ -101,6 +102,8 @@ class Front:
             response = late
         else:
             self._note(path, met, response.status_code)
+        if self._api_name(host, path) == "storage":  # documentation, recordings; an upload has its own
+            response.headers.setdefault("X-GUploader-UploadID", secrets.token_urlsafe(48))
         # Without the query, where signatures, tokens and the ids of uploads are.
         LOG.info("%s %s%s: %d", request.method, host, path, response.status_code)
         await response(scope, receive, send)

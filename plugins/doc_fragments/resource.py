@@ -17,6 +17,7 @@ options:
   timeout:
     description:
       - Seconds that the whole module may take, with all repetitions and all waiting, at least V(1).
+      - What does not end by itself then is left 5 seconds later.
       - Google Cloud goes on with what was begun when they are over, and the next run waits for it.
     type: int
     default: 1200

@@ -183,7 +183,9 @@ options:
         description: Whether it is started again when it did not end by itself.
         type: bool
       on_host_maintenance:
-        description: Whether it moves or ends when its host is maintained.
+        description:
+          - Whether it moves or ends when its host is maintained.
+          - An e2 machine moves, V(MIGRATE), unless Google may take it away at any time.
         type: str
         choices: [MIGRATE, TERMINATE]
       preemptible:

@@ -111,6 +111,13 @@ class IamServiceAccount(Resource):
     def __init__(self, session: Session, params: Json) -> None:
         super().__init__(session, params | {"name": account_email(params["name"], params["project"])})
 
+    def plan(self, current: Json | None) -> Plan:
+        """Refuse to make the account of another project."""
+        todo = super().plan(current)
+        if todo.action == "create":
+            refuse_foreign(self.params["name"], self.params["project"])
+        return todo
+
     def foretold(self) -> Json:
         """With the address, which is made of the ID and the project."""
         email, project = self.params["name"], self.params["project"]
@@ -118,7 +125,6 @@ class IamServiceAccount(Resource):
 
     def create(self, plan: Plan) -> Json:
         """Create the account, and switch it off if that is asked."""
-        refuse_foreign(self.params["name"], self.params["project"])
         account_id, account = self.params["name"].partition("@")[0], plan.without("disabled").body
         answer = self.request("POST", self.parent, {"accountId": account_id, "serviceAccount": account})
         if plan.changes.get("disabled"):

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: gcp_serviceusage_service
 short_description: Enable or disable APIs of a project
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Enables APIs, such as V(sqladmin.googleapis.com), in a Google Cloud project, those that are missing by twenty.
   - It never disables an API unless O(state=absent) says so. APIs that the task does not name stay as they are.
@@ -35,7 +35,6 @@ options:
       - O(state=present) does not look at it.
     type: bool
     default: false
-    version_added: 0.2.0
 notes:
   - Resources of an API stay when it is disabled, and cost what they cost. Delete them first.
 seealso:

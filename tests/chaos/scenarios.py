@@ -12,8 +12,12 @@ from modules.cases import Case, Json, all_cases
 from .recording import Step, record
 
 SITE = "site.yml"
-# A key whose answer was lost is of no use to anybody, and looks like somebody else's: only who says so has it deleted.
-OPERATORS: dict[str, Json] = {"gcp_iam_service_account_key": {"exclusive": True}}
+# What an operator says who wants a run that was broken off to be mended: nobody can tell a machine that was stopped on
+# purpose from one that a run left so, nor a key whose answer was lost from somebody else's.
+SAID: dict[str, Json] = {
+    "gcp_compute_instance": {"status": "RUNNING"},
+    "gcp_iam_service_account_key": {"exclusive": True},
+}
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,13 @@ def of_modules() -> t.Iterator[Scenario]:
     """Each module: creation, deletion, and a change of each option that has a row in its table."""
     for name, case in all_cases().items():
         needs = tuple(Step(task.kind.__name__, task.options, False) for task in case.needs)
-        base = case.task() | OPERATORS.get(name, {})
-        yield Scenario(f"{name}: create", (step(case, base),), needs)
-        yield Scenario(f"{name}: delete", (step(case, base | {"state": "absent"}),), (*needs, step(case, base)))
+        said = SAID.get(name, {})
+        base = step(case, said | case.task())
+        yield Scenario(f"{name}: create", (base,), needs)
+        yield Scenario(f"{name}: delete", (step(case, case.task() | {"state": "absent"}),), (*needs, base))
         for option, values in case.values.items():
-            one, other = (case.task(option, value, values.along) for value in (values.one, values.other))
-            yield Scenario(f"{name}: change {option}", (step(case, other),), (*needs, step(case, one)))
+            one, other = (step(case, said | case.task(option, v, values.along)) for v in (values.one, values.other))
+            yield Scenario(f"{name}: change {option}", (other,), (*needs, one))
 
 
 def step(case: Case, options: Json) -> Step:

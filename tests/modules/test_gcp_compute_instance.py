@@ -21,6 +21,8 @@ BOOT = {"boot": True, "auto_delete": True, "initialize_params": {"source_image":
 DATA = {"device_name": "data", "initialize_params": {"disk_name": "one-data", "disk_size_gb": 20}}
 OUTSIDE = {"network": "default", "access_configs": [{}]}
 NEW = {**PLACE, "machine_type": "e2-small", "disks": [BOOT], "network_interfaces": [{"network": "default"}]}
+STAYING = {"scheduling": {"on_host_maintenance": "TERMINATE"}}
+MOVING = {"scheduling": {"on_host_maintenance": "MIGRATE"}}
 
 
 def run(cloud: Cloud, **options: t.Any) -> Json:
@@ -163,3 +165,35 @@ def test_a_change_of_several_steps_is_completed_whatever_fails(vm: Cloud, method
     assert (now["status"], now["machineType"].rsplit("/", 1)[1]) == ("RUNNING", "e2-medium")
     assert [disk["deviceName"] for disk in now["disks"]] == ["persistent-disk-0", "data"]
     assert not vm.run(Instance, PLACE | options)["changed"]
+
+
+@pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
+@pytest.mark.parametrize("there", [True, False], ids=["changed", "new"])
+def test_what_an_e2_machine_cannot_be_is_refused_before_anything_is_changed(
+    cloud: Cloud, there: bool, check_mode: bool
+) -> None:
+    if there:
+        cloud.run(Instance, NEW)
+    options = NEW | STAYING | {"tags": {"items": ["web"]}, "labels": {"a": "b"}}
+    with cloud.recorded() as sent, pytest.raises(GcpError, match="on_host_maintenance cannot be TERMINATE"):
+        cloud.run(Instance, options, check_mode)
+    assert {request.method for request in sent} == {"GET"}
+
+
+def test_a_machine_that_does_not_move_is_refused_as_e2_unless_it_may_move_then(cloud: Cloud) -> None:
+    n2 = {**STAYING, "machine_type": "n2-standard-2", "allow_stopping_for_update": True}
+    e2 = {"machine_type": "e2-small", "allow_stopping_for_update": True}
+    cloud.run(Instance, NEW | n2)
+    with pytest.raises(GcpError, match=r"Set scheduling\.on_host_maintenance to MIGRATE"):
+        cloud.run(Instance, PLACE | e2)
+    run(cloud, **e2, **MOVING)
+    run(cloud, **n2)
+    assert ask(cloud, "instances/one")["status"] == "RUNNING"
+
+
+@pytest.mark.parametrize("short", [{"preemptible": True}, {"provisioning_model": "SPOT"}], ids=str)
+def test_an_e2_machine_that_google_may_take_away_does_not_move(vm: Cloud, short: Json) -> None:
+    scheduling = {**short, "automatic_restart": False, "on_host_maintenance": "TERMINATE"}
+    run(vm, scheduling=scheduling, allow_stopping_for_update=True)
+    run(vm, **STAYING, labels={"a": "b"})
+    assert not vm.run(Instance, PLACE | {"machine_type": "e2-small"})["changed"]

@@ -11,6 +11,7 @@ import pytest
 import requests
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError
 from ansible_collections.mlops.mlflow.plugins.modules.gcp_secret_manager import SecretManager
+from gcp_emulator.faults import Fault
 
 from .cloud import Cloud
 
@@ -251,3 +252,11 @@ def test_no_value_is_told_whatever_becomes_of_versions(cloud: Cloud, check_mode:
     for value in ("0ld-canary", "m1ddle-canary", "n3w-canary"):
         assert value not in told
         assert base64.b64encode(value.encode()).decode() not in told
+
+
+def test_a_value_that_is_told_late_is_not_added_twice(cloud: Cloud) -> None:
+    filled(cloud, "first", "second")
+    cloud.emulator.faults.add(Fault("secretmanager.projects.secrets.versions.access", "stale", call=1))
+    secret(cloud, value="second")
+    assert cloud.emulator.faults.met
+    assert states(cloud) == "en en "

@@ -93,6 +93,39 @@ def test_a_version_that_was_not_noted_is_made_up_for_by_the_next_run(
     assert not user(cloud, password=NEW, password_version="1")["changed"]
 
 
+@pytest.mark.parametrize("there", [False, True], ids=["insert", "update"])
+def test_a_version_is_noted_only_after_the_password_is_set(cloud: Cloud, there: bool) -> None:
+    if there:
+        user(cloud, password=OLD, password_version="1")
+    method = "sql.users.update" if there else "sql.users.insert"
+    cloud.emulator.faults.add(Fault(method=method, kind="operation-error", call=1))
+    with cloud.recorded() as sent, pytest.raises(GcpError):
+        cloud.run(SqlUser, CASE.base | {"password": NEW, "password_version": "2"})
+    assert "PATCH" not in {request.method for request in sent}
+    assert labels(cloud) == ({LABEL: "1"} if there else {})
+
+
+def test_a_label_that_somebody_changes_meanwhile_is_not_changed_back(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def set_app(value: str) -> None:
+        cloud.emulator.ok("PATCH", INSTANCE, {"settings": {"userLabels": {"app": value}}})
+        cloud.emulator.finish()
+
+    read, others = SqlUser.instance, iter(["somebody else's"])
+
+    def meanwhile(self: SqlUser) -> Json:
+        found = read(self)
+        for value in others:
+            set_app(value)
+        return found
+
+    set_app("mine")
+    monkeypatch.setattr(SqlUser, "instance", meanwhile)
+    cloud.run(SqlUser, CASE.base | {"password": OLD, "password_version": "1"})
+    assert labels(cloud) == {"app": "somebody else's", LABEL: "1"}
+
+
 def test_labels_of_the_instance_stay_when_a_version_is_noted_and_forgotten(cloud: Cloud) -> None:
     instance = CASE.needs[0].options
     settings = instance["settings"] | {"user_labels": {"app": "mlflow"}}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from gcp_emulator import policies
-from gcp_emulator.errors import Json
+from gcp_emulator.errors import ApiError, Json
 from gcp_emulator.permissions import allowed
 from gcp_emulator.services.base import Call, Service, handles, page
 
@@ -19,7 +19,10 @@ class ResourceManager(Service):
     @handles("cloudresourcemanager.projects.get")
     def get(self, call: Call) -> Json:
         """One project."""
-        return _view(self.store.get("projects", call.resource.split("/")[1]) or {}, call.version)
+        project = self.store.get("projects", call.resource.split("/")[1])
+        if project is None:  # by a stale answer
+            raise ApiError(403, "The caller does not have permission", "forbidden")
+        return _view(project, call.version)
 
     @handles("cloudresourcemanager.projects.list", "cloudresourcemanager.projects.search")
     def list_projects(self, call: Call) -> Json:

@@ -65,7 +65,7 @@ def advice(error: GcpError, credential: str) -> list[str]:
     """The sentence that helps, if there is one, and for a refused credential which one it was."""
     sentences = [sentence for applies, sentence in CASES if applies(error)][:1]
     told = [sentence if isinstance(sentence, str) else sentence(error) for sentence in sentences]
-    named = error.refused and credential and not error.by_policy
+    named = error.refused and credential and not (error.by_policy or is_short(error))
     return [*told, *([f"The credential was: {credential}."] if named else [])]
 
 
@@ -120,6 +120,11 @@ def is_slow_down(error: GcpError) -> bool:
     return error.reason in RATE_REASONS or bool(POOR.search(error.message) and PER_TIME.search(error.message))
 
 
+def is_short(error: GcpError) -> bool:
+    """Whether there is no more of something, or not now."""
+    return error.status in {None, 403, 429} and bool(POOR.search(error.message + error.reason))
+
+
 # The first that applies is told.
 CASES: tuple[tuple[t.Callable[[GcpError], t.Any], str | t.Callable[[GcpError], str]], ...] = (
     (lambda error: error.service_disabled, enable),
@@ -172,7 +177,7 @@ CASES: tuple[tuple[t.Callable[[GcpError], t.Any], str | t.Callable[[GcpError], s
         "quota in the Cloud console (IAM & Admin, Quotas).",
     ),
     (
-        lambda error: error.status in {None, 403, 429} and POOR.search(error.message + error.reason),
+        is_short,
         "Ask for more quota in the Cloud console (IAM & Admin, Quotas), or delete what is not needed.",
     ),
     (

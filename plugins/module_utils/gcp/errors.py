@@ -163,6 +163,8 @@ class GcpError(Exception):
         words = [str(self.status or ""), self.canonical, self.reason if self.reason != self.canonical else ""]
         label = " ".join(filter(None, words))
         where = f"{self.method} {self.url}" if self.url else ""
+        if where and self.message.startswith(NO_TOKEN):  # which has its reason in the message
+            where, label = f"{where} was not sent", ""
         head = ": ".join(filter(None, [" answered ".join(filter(None, [where, label])), self.message.strip()]))
         if self.request_id:
             head = f"{head.removesuffix('.')} (request {self.request_id})."

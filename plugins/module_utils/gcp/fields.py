@@ -16,6 +16,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import (
     SCALARS,
     TEXT,
     Rule,
+    text,
 )
 
 EMPTY: tuple[t.Any, ...] = (None, "", [], {}, False, 0, "0")
@@ -310,11 +311,6 @@ def camel(name: str) -> str:
     """``disk_size_gb`` as the API writes it: ``diskSizeGb``."""
     head, *tail = name.split("_")
     return head + "".join(word.title() for word in tail)
-
-
-def text(value: t.Any) -> str:
-    """A scalar as the API writes it in maps and for int64."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def dig(data: t.Any, path: str) -> t.Any:

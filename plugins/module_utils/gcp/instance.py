@@ -9,10 +9,10 @@ import typing as t
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.compute import ComputeResource
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, dig, path_of, text
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, dig, path_of
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.references import resource_path
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import LOOKS, Action, Plan
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import RESOURCE_NAME
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import RESOURCE_NAME, text
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import backoff
 
 DEFAULT_ACCOUNT = re.compile(r"\d+-compute@developer\.gserviceaccount\.com")
@@ -103,6 +103,7 @@ class InstanceResource(ComputeResource):
         plan = super().plan(current)
         if self.params["state"] == "absent":
             return plan
+        self._refuse_fixed_e2(plan)
         before, after, changes = {**plan.before}, {**plan.after}, {**plan.changes}
         status = self._wanted_status
         if current is None:
@@ -134,6 +135,8 @@ class InstanceResource(ComputeResource):
         """Change it part by part, first what it can run with; stop it once for all that needs that."""
         before = state = run_state(plan.current)
         while_stopped = {path.split(".")[0] for path in needing_stop(plan.changes)}
+        if "machineType" in while_stopped and plan.changes.get("scheduling.onHostMaintenance") == "TERMINATE":
+            while_stopped.add("scheduling")  # not every type may have it: the new one comes first
         for path, change in self.live_changes.items():
             if path in plan.body and path not in while_stopped:
                 change(self, plan)
@@ -185,6 +188,20 @@ class InstanceResource(ComputeResource):
                 "started again if it runs now."
             )
 
+    def _refuse_fixed_e2(self, plan: Plan) -> None:
+        """E2 machines have to move from a host that is maintained, unless Google may take them away."""
+        if not plan.body.keys() & {"machineType", "scheduling"}:
+            return
+        machine = plan.after.get("machineType") or plan.current.get("machineType", "")
+        scheduling = self._scheduling(plan)
+        short = scheduling.get("preemptible") or scheduling.get("provisioningModel") == "SPOT"
+        if "/e2-" in machine and scheduling.get("onHostMaintenance") == "TERMINATE" and not short:
+            raise GcpError(
+                f"scheduling.on_host_maintenance cannot be TERMINATE for {self.title}, which is to be of the type "
+                f"{machine.rsplit('/', 1)[1]}, unless it is preemptible. Set scheduling.on_host_maintenance to "
+                "MIGRATE, or choose a machine_type of another series."
+            )
+
     # What changes while the machine runs.
 
     def _set_tags(self, plan: Plan) -> None:
@@ -199,12 +216,17 @@ class InstanceResource(ComputeResource):
         self._step("setMetadata", {**plan.changes["metadata"], "fingerprint": fingerprint})
 
     def _set_scheduling(self, plan: Plan) -> None:
-        body, wanted = {**plan.current.get("scheduling", {})}, plan.after["scheduling"]
-        if plan.body["scheduling"].keys() & {"preemptible", "provisioningModel"}:
+        self._step("setScheduling", self._scheduling(plan))
+
+    @staticmethod
+    def _scheduling(plan: Plan) -> Json:
+        """All of it, as it is to be."""
+        body, wanted = {**plan.current.get("scheduling", {})}, plan.after.get("scheduling", {})
+        if plan.body.get("scheduling", {}).keys() & {"preemptible", "provisioningModel"}:
             body |= dict.fromkeys(body.keys() & {"instanceTerminationAction"})  # null takes it away
             body |= MODELS[wanted.get("provisioningModel") == "SPOT" or bool(wanted.get("preemptible"))]
             body["provisioningModel"] = "STANDARD"
-        self._step("setScheduling", {**body, **wanted})
+        return {**body, **wanted}
 
     def _set_protection(self, plan: Plan) -> None:
         self._protect(plan.changes["deletionProtection"])

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import traceback
 import typing as t
+from concurrent.futures import Future, wait
 from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
@@ -17,6 +19,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import che
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Resource, reconcile
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import PROJECT, at_least
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import Session
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.transport import CHECK_NETWORK
 
 AUTH: dict[str, Json] = {
     "project": {"type": "str", "required": True, "fallback": (env_fallback, ["GCP_PROJECT"])},
@@ -46,6 +49,7 @@ STATE: dict[str, Json] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "timeout": {"type": "int", "default": 1200},
 }
+GRACE = 5.0  # seconds after the timeout, for what ends by itself then, and tells more
 # What must be of the options that every module has.
 SHARED = {
     "project": Field(required=True, must=PROJECT),
@@ -60,7 +64,8 @@ def argument_spec(kind: type[Resource]) -> dict[str, Json]:
 
 class Module(AnsibleModule):
     """AnsibleModule, for which something else in the place of a dict with suboptions is a traceback, or an error that
-    does not name the option and shows the task with its secrets."""
+    does not name the option and shows the task with its secrets; and every text in a key that is a dict is a secret,
+    such as the name of the project."""
 
     def __init__(self, argument_spec: Json, **more: t.Any) -> None:  # Ansible's own has no types
         AnsibleModule.__init__(self, argument_spec, **more)
@@ -68,6 +73,8 @@ class Module(AnsibleModule):
     def _load_params(self) -> None:
         AnsibleModule._load_params(self)
         mark_misplaced(self.argument_spec, self.params)
+        if isinstance(contents := self.params.get("service_account_contents"), dict):
+            self.params["service_account_contents"] = json.dumps(contents)
 
 
 def mark_misplaced(spec: Json, params: Json) -> None:
@@ -89,11 +96,11 @@ def as_dict(value: t.Any) -> Json:
     if isinstance(value, dict):
         return value
     if not isinstance(value, str):
-        return {"(a list)" if isinstance(value, list) else str(value): None}
+        return {"(a list instead of suboptions)" if isinstance(value, list) else str(value): None}
     try:
         return t.cast(Json, check_type_dict(value))
     except (TypeError, ValueError):
-        return {"(a text)": None}  # which may be a secret, as may be what is in a list
+        return {"(a text instead of suboptions)": None}  # which may be a secret, as may be what is in a list
 
 
 def rules(kind: type[Resource]) -> Json:
@@ -111,6 +118,15 @@ def check(kind: type[Resource], params: Json) -> None:
     kind.check(params)
 
 
+def private_keys(params: Json) -> set[str]:
+    """What is secret in a key that is given as a whole."""
+    try:
+        key = json.loads(params["service_account_contents"])["private_key"]
+    except (ValueError, TypeError, KeyError):
+        return set()
+    return {key} if key and isinstance(key, str) else set()
+
+
 def disguises(secrets: t.Collection[str]) -> set[str]:
     """The ways in which an API may repeat a secret that it was sent: in base64, within JSON, or in a URL."""
     import base64
@@ -120,20 +136,58 @@ def disguises(secrets: t.Collection[str]) -> set[str]:
     return encoded | in_urls | {json.dumps(secret)[1:-1] for secret in secrets}
 
 
+class Work:
+    """What a module does, bounded by its timeout as a whole: that of a single wait does not bound a server that sends a
+    byte now and then, nor the search for a name or a credential."""
+
+    def __init__(self, kind: type[Resource], params: Json, check_mode: bool) -> None:
+        self._kind, self._params, self._check_mode = kind, params, check_mode
+        self._session: Session | None = None
+
+    def result(self) -> tuple[Resource, Json]:
+        """The resource, and what came of it.
+
+        :raises GcpError: that names what went on, if the time is over.
+        """
+        future: Future[tuple[Resource, Json]] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(self._do())
+            except BaseException as error:  # whatever it is, result() raises it
+                future.set_exception(error)
+
+        # No signal, which a search for a name does not heed. A thread like this does not keep the process from its end.
+        threading.Thread(target=work, daemon=True).start()
+        wait([future], min(self._params["timeout"] + GRACE, threading.TIMEOUT_MAX))
+        if not future.done():
+            raise self._overdue()
+        return future.result()
+
+    def _do(self) -> tuple[Resource, Json]:
+        self._session = Session.from_params(self._params)
+        resource = self._kind(self._session, self._params)
+        return resource, reconcile(resource, self._check_mode)
+
+    def _overdue(self) -> GcpError:
+        within = f"within the {self._params['timeout']} s of the option timeout"
+        if self._session is None:
+            return GcpError(f"The credential was not found {within}.")
+        method, url = self._session.asked
+        error = GcpError(f"It did not come to an end {within}.").during(method, url).note(CHECK_NETWORK)
+        return error if method == "GET" else error.note("Run again to see whether it took effect.")
+
+
 def run(kind: type[Resource]) -> None:
     """Be the whole ``main()`` of a module."""
     module = Module(argument_spec(kind), supports_check_mode=True, **rules(kind))
+    module.no_log_values |= private_keys(module.params)
     module.no_log_values |= disguises(module.no_log_values)
     try:
         check(kind, module.params)
-        session = Session.from_params(module.params)
+        resource, outcome = Work(kind, module.params, module.check_mode).result()
     except ImportError:
         module.fail_json(msg=missing_required_lib("google-auth and requests"), exception=traceback.format_exc())
-    except GcpError as error:
-        module.fail_json(msg=str(error))
-    try:
-        resource = kind(session, module.params)
-        outcome = reconcile(resource, module.check_mode)
     except GcpError as error:
         told: dict[str, t.Any] = {
             "status": error.status,

@@ -7,7 +7,7 @@ import copy
 import re
 import typing as t
 from dataclasses import dataclass, field, replace
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp import operations
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import PROPAGATION, GcpError, Json
@@ -196,7 +196,7 @@ class Resource:
     @property
     def title(self) -> str:
         """What errors call it: its path without host and version."""
-        return re.sub(r"^https://[^/]+/(compute/|storage/)?v\w+/", "", self.url)
+        return unquote(re.sub(r"^https://[^/]+/(compute/|storage/)?v\w+/", "", self.url))
 
     def read(self) -> Json | None:
         """The resource, or None if it is not there."""

@@ -67,12 +67,17 @@ def is_scalar_map(value: t.Any) -> bool:
     return isinstance(value, dict) and all(isinstance(item, str | int | float) for item in value.values())
 
 
+def text(value: t.Any) -> str:
+    """A scalar as the API writes it in maps and for int64."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def are_labels(value: t.Any) -> bool:
     """Whether a map can be the labels of a resource."""
     return (
         len(value) <= 64
         and all(is_label(str(key)) and str(key)[:1].isalpha() for key in value)
-        and all(item is None or is_label(str(item)) for item in value.values())
+        and all(item is None or is_label(text(item)) for item in value.values())
     )
 
 
@@ -94,7 +99,8 @@ SCALARS = Rule(is_scalar_map, "a map whose values are texts, numbers or truth va
 REFERENCE = Rule(is_reference, "a name, a path, a URL, or the result of a module with selfLink or name")
 LABELS = Rule(
     are_labels,
-    "at most 64 labels of lower-case letters, digits, _ and -, of at most 63 characters each, that begin with a letter",
+    "at most 64 labels, whose names begin with a letter, and whose names and values are at most 63 lower-case letters, "
+    "digits, _ and -",
 )
 RESOURCE_NAME = matching(
     r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?",

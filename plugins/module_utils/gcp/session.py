@@ -79,6 +79,7 @@ class Session:
 
     def __init__(self, http: t.Any, deadline: Deadline, credential: str = "") -> None:
         self.http, self.deadline, self.credential = http, deadline, credential
+        self.asked = ("", "")  # method and URL of the last request
 
     @classmethod
     def from_params(cls, params: Json) -> Session:
@@ -151,7 +152,8 @@ class Session:
                 out_of_patience = spent + pause > error.patience
                 if out_of_patience or pause >= self.deadline.left:
                     limit = "" if out_of_patience else f"; timeout is {self.deadline.seconds:.0f} s"
-                    error.note(f"It was asked {attempt} times in {spent:.0f} s{limit}.")
+                    times = "1 time" if attempt == 1 else f"{attempt} times"
+                    error.note(f"It was asked {times} in {spent:.0f} s{limit}.")
                     error.exhausted = True
                     raise self._explained(error) from error.__cause__
                 self.deadline.pause(pause)
@@ -184,6 +186,7 @@ class Session:
     def _once(self, method: str, url: str, body: t.Any, query: Json | None, read_seconds: float) -> Json:
         from google.auth.exceptions import GoogleAuthError
 
+        self.asked = (method, url)
         left = max(self.deadline.left, 0.1)
         timeout = (min(transport.CONNECT_SECONDS, left), min(read_seconds, left))
         try:

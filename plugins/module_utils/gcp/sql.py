@@ -8,9 +8,10 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import GcpError, Json
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, dig, merge, text
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, dig, merge
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.references import name_of
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, Resource
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import text
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.session import Session
 
 PROTECTION = "settings.deletion_protection_enabled"

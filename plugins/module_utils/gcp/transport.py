@@ -19,6 +19,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.errors import (
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
+CHECK_NETWORK = "Check the network and the proxy (HTTPS_PROXY) of the machine that runs the module."
 
 
 class Time(t.Protocol):
@@ -103,11 +104,11 @@ def failure(error: Exception, url: str, credential: str) -> GcpError:
 
 def refused(error: Exception, credential: str) -> GcpError:
     """What google-auth says when it gets no token."""
-    told = " ".join(explanations(error))
+    message = f"{NO_TOKEN} from the token endpoint: {' '.join(explanations(error))}"
     reason = "invalid_grant" if "invalid_grant" in str(error) else ""
     if getattr(error, "retryable", False):
-        return GcpError(f"{NO_TOKEN}: {told}", reason=reason, patience=UNREACHABLE)
-    result = GcpError(f"{NO_TOKEN}: {told}", reason=reason)
+        return GcpError(message, reason=reason, patience=UNREACHABLE)
+    result = GcpError(message, reason=reason)
     return result.note(f"The credential was: {credential}.")
 
 
@@ -160,9 +161,7 @@ def lost(url: str, error: Exception) -> GcpError:
 
 def unreachable(endpoint: str, error: Exception) -> GcpError:
     """The request was not received: nothing listens, no name, no route, no proxy."""
-    return GcpError(f"{endpoint} cannot be reached: {cause_of(error)}", patience=UNREACHABLE).note(
-        "Check the network and the proxy (HTTPS_PROXY) of the machine that runs the module."
-    )
+    return GcpError(f"{endpoint} cannot be reached: {cause_of(error)}", patience=UNREACHABLE).note(CHECK_NETWORK)
 
 
 def unsent(url: str, error: Exception) -> GcpError:

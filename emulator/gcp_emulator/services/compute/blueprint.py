@@ -20,6 +20,7 @@ from gcp_emulator.services.compute.base import (
     relative,
 )
 
+MOST_TAGS = 64
 HOSTNAME = re.compile(r"(?=.{1,253}$)[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)+")
 
 
@@ -37,6 +38,9 @@ def machine_type(collection: Collection, call: Call, value: str, field: str) -> 
 def tags(body: Json) -> Json:
     """Network tags with their fingerprint."""
     items = body.get("items") or []
+    if len(items) > MOST_TAGS:
+        # documentation: "Add network tags"; unverified wording
+        raise bad_value("resource.tags.items", str(len(items)), f"An instance has at most {MOST_TAGS} tags.")
     for number, tag in enumerate(items):
         check_name(f"resource.tags.items[{number}]", tag)
     return {"fingerprint": fingerprint(items)} | ({"items": items} if items else {})

@@ -250,6 +250,7 @@ class Instances(Collection):
         if instance["status"] != "TERMINATED":
             raise self._not_in_state(path, "change the machine type of", "TERMINATED")
         kind = blueprint.machine_type(self, call, call.body.get("machineType", ""), "resource.machineType")
+        blueprint.scheduling(instance["scheduling"], kind)  # unverified: it has to fit the new type too
         self.save(path, instance | {"machineType": kind})
         return self.operate(call, "setMachineType", path)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from gcp_emulator.errors import Json, invalid
+from gcp_emulator.errors import ApiError, Json, invalid
 from gcp_emulator.services.base import Call, applies, handles
 from gcp_emulator.services.compute import catalogue, fabric
 from gcp_emulator.services.compute.base import (
@@ -145,9 +145,14 @@ class Networks(Collection):
     @handles("compute.networks.insert")
     def insert(self, call: Call) -> Json:
         check_mtu(call.body)
-        if "autoCreateSubnetworks" not in call.body:
-            # unverified: what once meant a legacy network, which cannot be made any more (documentation)
-            raise bad_value("resource.autoCreateSubnetworks", "", "Legacy networks are not supported.")
+        if "IPv4Range" in call.body or "autoCreateSubnetworks" not in call.body:
+            # issues: teamcity-google-template#22, cluster-api-provider-gcp#391
+            message = (
+                "Creation of legacy mode networks is deprecated. Please create a subnet mode network instead by "
+                "removing the IPv4Range field and adding the autoCreateSubnetworks field to your network insert "
+                "request."
+            )
+            raise ApiError(400, message, "badRequest")
         path, network = self.new(call)
         routing = _defaults()["routingConfig"] | network.get("routingConfig", {})
         self.store.put(self.kind, path, _defaults() | network | {"routingConfig": routing})

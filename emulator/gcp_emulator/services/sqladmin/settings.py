@@ -143,6 +143,10 @@ def _check_backups(settings: Json) -> None:
     if not 1 <= days <= most:
         # issue: langfuse-terraform-gcp#8
         raise wrong(f"The number of transaction log retention days must be between 1 and {most}.")
+    kept = (backup.get("backupRetentionSettings") or {}).get("retainedBackups", 7)
+    if backup.get("enabled") and int(kept) < days:
+        # issue: terraform-google-sql-db#785; as many are enough, for the defaults are 7 and 7 (documentation)
+        raise wrong("backup retention should be > transaction log retention.")
     if backup.get("pointInTimeRecoveryEnabled") and not backup.get("enabled"):
         # documentation; unverified wording
         raise wrong("Point-in-time recovery requires automated backups to be enabled.")

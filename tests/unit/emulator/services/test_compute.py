@@ -566,6 +566,7 @@ class TestInstances:
                 "already used by another disk",
             ),
             ({"tags": {"items": ["Web"]}}, 400, "resource.tags.items[0]"),
+            ({"tags": {"items": [f"tag-{number}" for number in range(65)]}}, 400, "at most 64 tags"),
             (
                 {"metadata": {"items": [{"key": "a", "value": "1"}, {"key": "a", "value": "1"}]}},
                 400,
@@ -849,6 +850,14 @@ class TestLife:
         self.act(emulator, "setMachineType", body)
         self.act(emulator, "start")
         assert emulator.machines.machines[VM].memory_mb == 8192
+
+    def test_a_machine_that_does_not_move_does_not_become_an_e2(self, emulator: Emulator) -> None:
+        kind = "zones/us-central1-a/machineTypes/{}".format
+        make_vm(emulator, machineType=kind("n2-standard-2"), scheduling={"onHostMaintenance": "TERMINATE"})
+        self.act(emulator, "stop")
+        refused = emulator.call("POST", ZONE + "/instances/vm/setMachineType", {"machineType": kind("e2-small")})
+        assert (refused.status, refused.reason) == (400, "badRequest")
+        assert "e2 instances do not support onHostMaintenance=TERMINATE" in refused.message
 
     def test_the_service_account_is_changed_only_when_it_is_stopped(self, emulator: Emulator) -> None:
         make_vm(emulator)

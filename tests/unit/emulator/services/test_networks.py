@@ -84,7 +84,6 @@ class TestNetworks:
     @pytest.mark.parametrize(
         ("body", "words"),
         [
-            ({"name": "own"}, "autoCreateSubnetworks"),
             ({"name": "own", "autoCreateSubnetworks": False, "mtu": 1299}, "resource.mtu"),
             ({"name": "own", "autoCreateSubnetworks": False, "mtu": 8897}, "resource.mtu"),
             ({"name": "Own", "autoCreateSubnetworks": False}, "resource.name"),
@@ -94,6 +93,16 @@ class TestNetworks:
         status, reason, message = refused(emulator, "POST", f"{GLOBAL}/networks", body)
         assert (status, reason) == (400, "invalid")
         assert words in message
+
+    @pytest.mark.parametrize(
+        "body",
+        [{}, {"IPv4Range": "10.240.0.0/16"}, {"IPv4Range": "10.240.0.0/16", "autoCreateSubnetworks": False}],
+        ids=str,
+    )
+    def test_a_legacy_network_is_refused(self, emulator: Emulator, body: Json) -> None:
+        status, reason, message = refused(emulator, "POST", f"{GLOBAL}/networks", {"name": "own"} | body)
+        assert (status, reason) == (400, "badRequest")
+        assert message.startswith("Creation of legacy mode networks is deprecated.")
 
     def test_a_patch_changes_a_group_field_by_field(self, emulator: Emulator) -> None:
         network(emulator, routingConfig={"routingMode": "GLOBAL", "bgpBestPathSelectionMode": "STANDARD"})

@@ -178,6 +178,15 @@ class TestInstances:
                 },
                 "retained backups",
             ),
+            (
+                {
+                    "settings": {
+                        "tier": "db-f1-micro",
+                        "backupConfiguration": {"enabled": True, "backupRetentionSettings": {"retainedBackups": 6}},
+                    }
+                },
+                "backup retention should be > transaction log retention.",
+            ),
             ({"settings": {"tier": "db-f1-micro", "maintenanceWindow": {"day": 8}}}, "maintenanceWindow.day"),
             ({"settings": {"tier": "db-f1-micro", "insightsConfig": {"queryStringLength": 255}}}, "queryStringLength"),
             ({"settings": {"tier": "db-f1-micro", "finalBackupConfig": {"retentionDays": 366}}}, "retentionDays"),

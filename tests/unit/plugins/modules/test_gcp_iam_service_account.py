@@ -100,15 +100,17 @@ def test_an_account_is_deleted(http: t.Any, run: t.Any) -> None:
     assert [(r.method, r.path) for r in http.writes] == [("DELETE", ONE)]
 
 
-def test_an_account_of_another_project_is_not_created(http: t.Any, run: t.Any) -> None:
+@pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
+def test_an_account_of_another_project_is_not_created(http: t.Any, run: t.Any, check_mode: bool) -> None:
     with pytest.raises(GcpError, match="cannot be created in the project p"):
-        run(IamServiceAccount, name="mlflow@other.iam.gserviceaccount.com")
+        run(IamServiceAccount, check_mode, name="mlflow@other.iam.gserviceaccount.com")
     assert http.writes == []
 
 
 def test_check_mode_creates_nothing(http: t.Any, run: t.Any) -> None:
     told = run(IamServiceAccount, True, name="mlflow", display_name="Server")["resource"]
-    assert told == {"name": EMAIL, "displayName": "Server"}
+    made = {"name": f"projects/p/serviceAccounts/{EMAIL}", "email": EMAIL, "projectId": "p"}
+    assert told == made | {"displayName": "Server"}
     assert account_email(told, "p") == EMAIL, "later tasks of the same check may refer to it"
     assert http.writes == []
 

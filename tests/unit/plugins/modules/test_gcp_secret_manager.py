@@ -70,7 +70,7 @@ def test_a_version_is_added_if_the_latest_is_disabled(http: t.Any, run: t.Any) -
 
 
 def test_a_version_whose_addition_was_not_answered_is_looked_for(http: t.Any, run: t.Any) -> None:
-    http.will_answer(200, CURRENT).will_answer(200, payload("old")).will_answer(503)
+    http.will_answer(200, CURRENT).will_answer(200, payload("old")).will_answer(200, payload("old")).will_answer(503)
     http.will_answer(200, CURRENT).will_answer(200, payload("s3cret"))
     assert run(SecretManager, name="one", value="s3cret")["changed"]
     assert len(http.writes) == 1

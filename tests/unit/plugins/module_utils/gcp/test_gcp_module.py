@@ -246,12 +246,46 @@ def dripping(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Dripping]:
 @pytest.mark.usefixtures("dripping")
 def test_a_proxy_that_drips_ends_with_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bridge, "GRACE", 0.1)
-    options = {"project": "p", "name": "a", "timeout": 1, "auth_kind": "accesstoken", "access_token": "x"}
+    options = {"project": "p", "name": "a", "timeout": 1, "auth_kind": "accesstoken", "access_token": "zebra"}
     assert told(monkeypatch, options)["msg"] == (
-        "GET https://things.googleapis.com/v1/projects/p/things/a: The answer did not come to an end within the 1 s of "
-        "the option timeout. Check the network and the proxy (HTTPS_PROXY) of the machine that runs the module. Run "
-        "again to see what was done."
+        "GET https://things.googleapis.com/v1/projects/p/things/a: It did not come to an end within the 1 s of the "
+        "option timeout. Check the network and the proxy (HTTPS_PROXY) of the machine that runs the module."
     )
+
+
+def test_a_write_that_hangs_may_have_taken_effect(http: t.Any, module: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    released, answer = threading.Event(), http.request
+
+    def request(method: str, url: str, **others: t.Any) -> t.Any:
+        if method == "POST":
+            released.wait(10)
+        return answer(method, url, **others)
+
+    monkeypatch.setattr(http, "request", request)
+    monkeypatch.setattr(bridge, "GRACE", 0.1)
+    message = module(project="p", name="a", timeout=1)["msg"]
+    released.set()
+    assert message.startswith("POST https://things.googleapis.com/v1/projects/p/things: It did not come to an end")
+    assert message.endswith("Run again to see whether it took effect.")
+
+
+def test_a_timeout_may_be_longer_than_anything(http: t.Any, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def from_params(_params: t.Any) -> Session:
+        threading.Event().wait(0.1)  # so that there is something to wait for
+        return session
+
+    monkeypatch.setattr(Session, "from_params", from_params)
+    http.will_answer(200, {"name": "a"})
+    assert not told(monkeypatch, {"project": "p", "name": "a", "timeout": 2**62})["changed"]
+
+
+def test_an_error_that_nobody_expected_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def from_params(_params: t.Any) -> t.NoReturn:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Session, "from_params", from_params)
+    with patch_module_args({"project": "p", "name": "a"}), pytest.raises(ZeroDivisionError):
+        run(Thing)
 
 
 def test_a_credential_that_hangs_ends_with_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,6 +132,12 @@ def test_a_plan(params: t.Any, current: t.Any, expected: Plan) -> None:
     assert plan(Thing.fields, {"name": "a", "state": "present", **params}, current) == expected
 
 
+def test_an_error_names_a_resource_as_its_user_does(make: t.Any) -> None:
+    thing = make(Thing, name="ü 1")
+    assert thing.url.endswith("v1/projects/p/things/%C3%BC%201")
+    assert thing.title == "projects/p/things/ü 1"
+
+
 def test_a_secret_is_sent_again_if_that_is_asked() -> None:
     todo = plan(Thing.fields, {"name": "a", "state": "present", "password": "zebra"}, NOW, resend={"password"})
     assert todo.changes == {"password": "zebra"}

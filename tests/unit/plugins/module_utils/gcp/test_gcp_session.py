@@ -196,7 +196,7 @@ def test_a_credential_that_gets_no_token_is_named(http: t.Any, session: t.Any) -
     http.will_raise(RefreshError("('invalid_grant: Invalid JWT Signature.', {'error': 'invalid_grant'})"))
     with pytest.raises(GcpError, match=r"invalid_grant.*The credential was: the test's credential") as caught:
         session.get(URL)
-    begin = f"GET {URL} was not sent: No access token could be had from the token endpoint: ('invalid_grant: Invalid JWT"
+    begin = f"GET {URL} was not sent: No access token could be had from the token endpoint: ('invalid_grant: "
     assert str(caught.value).startswith(begin)
     assert caught.value.reason == "invalid_grant"
 

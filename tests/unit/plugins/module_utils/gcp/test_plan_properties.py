@@ -6,8 +6,9 @@ from __future__ import annotations
 import copy
 import typing as t
 
-from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, dig, leaves, nest, path_of, text
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.fields import Field, dig, leaves, nest, path_of
 from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.resource import Plan, plan, put
+from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -47,7 +47,15 @@ from ansible_collections.mlops.mlflow.plugins.module_utils.gcp.rules import (
         pytest.param(
             LABELS,
             [{}, {"a": "1"}, {"ä-ö": ""}, {"team": None}, {"a": True, "b": 1}],
-            [{"A": "1"}, {"1": "a"}, {"a": "B"}, {"a": "x" * 64}, {"": "a"}, {f"k{i}": "" for i in range(65)}, {"a": 1.5}],
+            [
+                {"A": "1"},
+                {"1": "a"},
+                {"a": "B"},
+                {"a": "x" * 64},
+                {"": "a"},
+                {f"k{i}": "" for i in range(65)},
+                {"a": 1.5},
+            ],
             id="labels",
         ),
         pytest.param(SCALARS, [{}, {"a": 1, "b": True, "c": "x"}], [{"a": None}, {"a": []}, {"a": {}}], id="map"),
