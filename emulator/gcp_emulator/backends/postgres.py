@@ -10,7 +10,7 @@ import re
 import time
 import typing as t
 
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 from docker.types import LogConfig
 from docker.utils.socket import frames_iter
@@ -106,6 +106,25 @@ def pod_network(server: DatabaseServer) -> PodNetwork:
     return PodNetwork(internal_ip=server.private_ip, ranges=server.subnet_ranges, firewall=(rule,))
 
 
+def await_answer(database: Container) -> None:
+    """Wait until a server takes connections.
+
+    :raises ApiError: one that does not start, with what it printed.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        database.reload()
+        if database.status != "running":
+            words = worded(log(database, tail=5))
+            raise ApiError(400, f"Invalid request: the database server does not start: {words}", "invalid")
+        # over the address, where initdb's own server does not listen
+        with contextlib.suppress(APIError):  # it may end meanwhile, which the next look tells
+            if run(database, "pg_isready", "--quiet", "--host=127.0.0.1")[0] == 0:
+                return
+        time.sleep(0.1)
+    raise ApiError(500, f"{database.name} has not answered within {START_SECONDS} s.", "internalError")
+
+
 def arguments(flags: dict[str, str]) -> list[str]:
     """Database flags as the server's arguments."""
     return [word for name, value in sorted(flags.items()) for word in ("-c", f"{name}={value}")]
@@ -160,7 +179,7 @@ class PostgresServers:
             database.reload()
         if database.status != "running":
             database.start()
-        self._await_answer(database)
+        await_answer(database)
         if not self._exists(server.path, "pg_database", "datname", ADMINISTRATOR, "template1"):
             self._execute(server.path, BOOTSTRAP, database="template1")
 
@@ -250,20 +269,6 @@ class PostgresServers:
         if database is not None:
             database.stop(timeout=STOP_SECONDS)
         return database
-
-    def _await_answer(self, database: Container) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            database.reload()
-            if database.status != "running":
-                words = worded(log(database, tail=5))
-                raise ApiError(400, f"Invalid request: the database server does not start: {words}", "invalid")
-            # over the address, where initdb's own server does not listen
-            code, _output = run(database, "pg_isready", "--quiet", "--host=127.0.0.1")
-            if code == 0:
-                return
-            time.sleep(0.1)
-        raise ApiError(500, f"{database.name} has not answered within {START_SECONDS} s.", "internalError")
 
     # --- SQL ---
 

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
+from docker.errors import APIError
 from gcp_emulator.backends import DatabaseServer, RefusedError
 from gcp_emulator.backends.postgres import (
     arguments,
+    await_answer,
     identifier,
     image_name,
     literal,
@@ -104,3 +108,26 @@ def test_a_server_is_open_to_its_network_on_one_port() -> None:
 )
 def test_an_error_is_told_in_the_words_of_postgresql(output: str, words: str) -> None:
     assert worded(output) == words
+
+
+class Ending:
+    """A container that ends just when it is asked something."""
+
+    name, status = "database", "running"
+
+    def reload(self) -> None:
+        """Nothing is learnt by it."""
+
+    def exec_run(self, _command: list[str]) -> t.NoReturn:
+        """What the engine says of a container that is not there any more."""
+        self.status = "exited"
+        raise APIError("Container 1234 is not running")
+
+    def logs(self, **_which: t.Any) -> bytes:
+        """Its last words."""
+        return b'FATAL:  unrecognized configuration parameter "no_such_flag"\n'
+
+
+def test_a_server_that_ends_while_it_is_asked_tells_why() -> None:
+    with pytest.raises(ApiError, match="no_such_flag"):
+        await_answer(t.cast("t.Any", Ending()))
