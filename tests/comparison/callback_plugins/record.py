@@ -33,7 +33,7 @@ class CallbackModule(CallbackBase):
 
     # The arguments are Ansible's, whether or not we need them.
 
-    def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:  # noqa: ARG002
+    def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:  # noqa: ARG002 (Ansible calls it so)
         """A task begins."""
         self._begin = time.monotonic(), self._logged()
 
@@ -41,7 +41,7 @@ class CallbackModule(CallbackBase):
         """A task has done what it was asked, or says so."""
         self._write(result, "changed" if result.result.get("changed") else "ok")
 
-    def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:  # noqa: ARG002
+    def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:  # noqa: ARG002 (Ansible calls it so)
         """A task has failed."""
         self._write(result, "failed")
 
