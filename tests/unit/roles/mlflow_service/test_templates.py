@@ -28,7 +28,11 @@ class Role:
             "ansible_managed": "Managed",
             "mlflow_service_database_host": "10.20.0.3",
             **loader.load_from_file(str(ROLE / "defaults" / "main.yml"), trusted_as_template=True),
-            **loader.load_from_file(str(ROLE / "vars" / "main.yml"), trusted_as_template=True),
+            **{
+                name: value
+                for file in sorted((ROLE / "vars" / "main").glob("*.yml"))
+                for name, value in loader.load_from_file(str(file), trusted_as_template=True).items()
+            },
             **variables,
         }
         self.templar = Templar(loader=loader, variables=self.variables)
