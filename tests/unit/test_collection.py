@@ -17,9 +17,19 @@ Json = dict[str, t.Any]
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
 ROLES = sorted(path.name for path in (ROOT / "roles").glob("*") if path.is_dir())
-FRAGMENTS = ["mlops.mlflow.gcp", "mlops.mlflow.resource"]
+# By the first word of a module's name, which is its action group too: the fragments that it extends, and what takes its
+# argument_spec.
+KINDS = {
+    "gcp": (["mlops.mlflow.gcp", "mlops.mlflow.resource"], "gcp.module.Module"),
+    "mlflow": (["mlops.mlflow.mlflow"], "mlflow.module.AnsibleModule"),
+}
 DOCUMENTED = ("type", "required", "choices", "elements", "default", "aliases")
 COLLECTION = "ansible_collections.mlops.mlflow.plugins"
+
+
+def kind_of(module: str) -> str:
+    """The first word of its name."""
+    return module.partition("_")[0]
 
 
 def documentation(module: str) -> Json:
@@ -42,7 +52,8 @@ def argument_spec(module: str) -> Json:
         raise ToldError(argument_spec)
 
     imported = importlib.import_module(f"{COLLECTION}.modules.{module}")
-    with mock.patch(f"{COLLECTION}.module_utils.gcp.module.Module", tell), pytest.raises(ToldError) as told:
+    taker = f"{COLLECTION}.module_utils.{KINDS[kind_of(module)][1]}"
+    with mock.patch(taker, tell), pytest.raises(ToldError) as told:
         imported.main()
     return t.cast(Json, told.value.args[0])
 
@@ -81,9 +92,15 @@ def lines_of_code(path: Path) -> int:
     )
 
 
-def test_the_action_group_names_every_module() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_action_group_names_every_module_of_its_kind(kind: str) -> None:
     runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())
-    assert sorted(runtime["action_groups"]["gcp"]) == MODULES
+    assert sorted(runtime["action_groups"][kind]) == [module for module in MODULES if kind_of(module) == kind]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_is_of_a_kind(module: str) -> None:
+    assert kind_of(module) in KINDS
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -111,7 +128,7 @@ def test_every_option_is_described(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_extends_the_shared_documentation(module: str) -> None:
-    assert set(FRAGMENTS) <= set(documentation(module)["extends_documentation_fragment"])
+    assert set(KINDS[kind_of(module)][0]) <= set(documentation(module)["extends_documentation_fragment"])
 
 
 @pytest.mark.parametrize("module", MODULES)
