@@ -3,6 +3,7 @@
 #   sh INSTALLER.sh [-b] [-u] [-f] [-p PREFIX]
 set -eu
 version='@VERSION@' build_prefix='@PREFIX@' lines='@LINES@' md5='@MD5@'
+loader='@LOADER@' python='@PYTHON@'
 prefix=$HOME/miniconda3 batch=no existing=refuse
 
 die() {
@@ -42,10 +43,14 @@ found=$(tail -n +"$lines" "$0" | md5sum | cut -d ' ' -f 1)
 
 echo "Miniconda stand-in $version into $prefix"
 mkdir -p "$prefix"
-tail -n +"$lines" "$0" | tar -xzf - -C "$prefix" || die "the archive cannot be unpacked"
-grep -rlIF -- "$build_prefix" "$prefix" | while read -r file; do
-    sed -i "s|$build_prefix|$prefix|g" "$file"
-done
+# Beside what is there, so that the new Python can take the old packages away.
+unpacked=$prefix/.unpacked
+rm -rf "$unpacked"
+mkdir "$unpacked"
+tail -n +"$lines" "$0" | tar -xzf - -C "$unpacked" || die "the archive cannot be unpacked"
+"$unpacked/lib/$loader" "$unpacked/bin/$python" -B "$unpacked/.relocate.py" "$unpacked" "$build_prefix" "$prefix" ||
+    die "the packages cannot be linked"
+rm -rf "$unpacked" "$prefix/.relocate.py"
 "$prefix/bin/conda" --version >/dev/null || die "conda does not run"
 echo "installation finished."
 exit 0
