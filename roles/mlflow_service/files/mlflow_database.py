@@ -1,17 +1,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the MLflow server needs of its database before it starts.
+"""What the MLflow server needs of its databases before it starts: that of the runs, and that of its users.
 
-``check`` proves, in less than a second, that the database can be used, and says which state its schema is in; with
-``--ready`` it fails unless the schema is exactly the one that the installed MLflow wants, because a server that
-starts on an older one migrates it silently. ``migrate`` brings the schema up to date, under a lock that every
-machine with the same database respects.
+``check`` proves, in less than a second, that they can be used, and says which state their schemas are in and how many
+connections the database server has; with ``--ready`` it fails unless the schemas are exactly those that the installed
+MLflow wants, because a server that starts on an older one migrates it silently. ``migrate`` brings the schemas up to
+date, under a lock that every machine with the same database respects.
 
-Both read ``MLFLOW_BACKEND_STORE_URI`` from the environment, and libpq takes the password from ``PGPASSFILE``.
+Both read ``MLFLOW_BACKEND_STORE_URI`` and, where users authenticate themselves, ``MLFLOW_SERVICE_AUTH_DATABASE_URI``
+and ``MLFLOW_AUTH_ADMIN_USERNAME`` from the environment, and libpq takes the password from ``PGPASSFILE``.
 """
 
 from __future__ import annotations
 
 import argparse
+import collections.abc
+import contextlib
 import dataclasses
 import importlib.util
 import json
@@ -21,45 +24,107 @@ import re
 import socket
 import subprocess
 import sys
-import typing
 import urllib.parse
 
-if typing.TYPE_CHECKING:
-    import psycopg2.extensions
+import psycopg2
+import psycopg2.errorcodes
+import psycopg2.extensions
 
 CONNECT_SECONDS = 5
+ANSWER_SECONDS = 30
 LOCK_SECONDS = 600
-# Any number does, as long as everybody who migrates an MLflow schema takes the same one.
+TABLE_LOCK_SECONDS = 60
+# Any number does, as long as everybody who changes an MLflow schema takes the same one.
 ADVISORY_LOCK = 0x6D6C666C6F77  # "mlflow"
 
 
 class UnusableDatabaseError(Exception):
     """Something that a person has to put right; the text says what, and where to look."""
 
+    status = 1
+
+
+class MissingDatabaseError(UnusableDatabaseError):
+    """The server is there, and the database is not: what comes before this tool may yet make it."""
+
+    status = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Schema:
+    """One of the two schemas that MLflow keeps, each with migrations of its own."""
+
+    name: str
+    uri_variable: str
+    database_variable: str
+    scripts: tuple[str, ...]
+    version_table: str
+    # Tables that stand before the first revision does: those of an interrupted first migration, or of a release that
+    # counted no revisions yet.
+    unversioned: frozenset[str]
+    upgrade: tuple[str, ...]
+
+
+TRACKING = Schema(
+    name="tracking",
+    uri_variable="MLFLOW_BACKEND_STORE_URI",
+    database_variable="mlflow_service_database_name",
+    scripts=("store", "db_migrations", "versions"),
+    version_table="alembic_version",
+    unversioned=frozenset({"experiments", "runs", "metrics"}),
+    upgrade=("mlflow", "db", "upgrade"),
+)
+AUTHENTICATION = Schema(
+    name="authentication",
+    uri_variable="MLFLOW_SERVICE_AUTH_DATABASE_URI",
+    database_variable="mlflow_service_auth_database_name",
+    scripts=("server", "auth", "db", "migrations", "versions"),
+    version_table="alembic_version_auth",
+    unversioned=frozenset({"users", "experiment_permissions", "registered_model_permissions"}),
+    upgrade=("mlflow.server.auth", "db", "upgrade", "--url"),
+)
+SCHEMAS = (TRACKING, AUTHENTICATION)
+
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """Where the database is, as the store's URI has it."""
+    """A schema, and where its database is, as the URI has it."""
 
+    schema: Schema
+    uri: str
     host: str
     port: int
     user: str
     database: str
-    dsn: str
 
     @classmethod
-    def from_uri(cls, uri: str) -> Target:
+    def from_uri(cls, schema: Schema, uri: str) -> Target:
         """Read SQLAlchemy's URI of a PostgreSQL database; raises :class:`UnusableDatabaseError` for any other URI."""
         parts = urllib.parse.urlsplit(uri)
         if parts.scheme.partition("+")[0] != "postgresql" or not parts.hostname:
-            raise UnusableDatabaseError("MLFLOW_BACKEND_STORE_URI is not the URI of a PostgreSQL database with a host")
+            raise UnusableDatabaseError(f"{schema.uri_variable} is not the URI of a PostgreSQL database with a host")
         return cls(
+            schema=schema,
+            uri=uri,
             host=parts.hostname,
             port=parts.port or 5432,
             user=urllib.parse.unquote(parts.username or ""),
             database=urllib.parse.unquote(parts.path.lstrip("/")),
-            dsn=urllib.parse.urlunsplit(parts._replace(scheme="postgresql")),
         )
+
+    @classmethod
+    def all(cls) -> list[Target]:
+        """What the environment names, that of the runs first; raises :class:`UnusableDatabaseError`."""
+        return [
+            cls.from_uri(schema, os.environ.get(schema.uri_variable, ""))
+            for schema in SCHEMAS
+            if schema is TRACKING or schema.uri_variable in os.environ
+        ]
+
+    @property
+    def dsn(self) -> str:
+        """The URI as libpq reads it."""
+        return urllib.parse.urlunsplit(urllib.parse.urlsplit(self.uri)._replace(scheme="postgresql"))
 
     @property
     def address(self) -> str:
@@ -69,7 +134,7 @@ class Target:
 
 @dataclasses.dataclass(frozen=True)
 class Release:
-    """The schema revisions that the installed MLflow knows."""
+    """The revisions of a schema that the installed MLflow knows."""
 
     head: str
     known: frozenset[str]
@@ -94,54 +159,64 @@ class Release:
         return cls(head=heads.pop(), known=frozenset(revisions))
 
     @classmethod
-    def installed(cls) -> Release:
+    def installed(cls, schema: Schema) -> Release:
         """The release in the environment of the Python that runs this."""
         spec = importlib.util.find_spec("mlflow")
         if spec is None or not spec.submodule_search_locations:
             raise UnusableDatabaseError(f"MLflow is not installed for {sys.executable}")
-        return cls.from_directory(
-            pathlib.Path(spec.submodule_search_locations[0], "store", "db_migrations", "versions")
-        )
+        return cls.from_directory(pathlib.Path(spec.submodule_search_locations[0], *schema.scripts))
 
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """What the database holds: the revision in ``alembic_version``, if any, and the names of its tables."""
+    """What a database holds: the revision of the schema, if any, and the names of all its tables."""
 
     revision: str | None
     tables: frozenset[str]
 
 
-def explain(text: str, target: Target) -> str:
-    """Turn libpq's words about a connection into a sentence that names the variable to look at."""
+def explain(text: str, target: Target) -> UnusableDatabaseError:
+    """Turn PostgreSQL's words into an error that names the variable to look at."""
     words = text.strip().splitlines()[0] if text.strip() else "no reason given"
     words = words.rpartition("FATAL:")[2].strip()
+    database = target.schema.database_variable
     if "password authentication failed" in words or "no password supplied" in words:
-        return (
+        return UnusableDatabaseError(
             f"The database at {target.address} refuses the password of user {target.user!r} ({words}): look at "
             "mlflow_service_database_password and mlflow_service_database_user"
         )
     if f'role "{target.user}" does not exist' in words:
-        return f"There is no user {target.user!r} at {target.address}: look at mlflow_service_database_user"
+        return UnusableDatabaseError(
+            f"There is no user {target.user!r} at {target.address}: look at mlflow_service_database_user"
+        )
     if f'database "{target.database}" does not exist' in words:
-        return f"There is no database {target.database!r} at {target.address}: look at mlflow_service_database_name"
-    if "permission denied for database" in words:
-        return (
+        return MissingDatabaseError(
+            f"There is no database {target.database!r} at {target.address}: make it, owned by user {target.user!r}, or "
+            f"look at {database}"
+        )
+    if "permission denied" in words:
+        return UnusableDatabaseError(
             f"User {target.user!r} may not use database {target.database!r} at {target.address} ({words}): "
-            "look at mlflow_service_database_user and mlflow_service_database_name"
+            f"look at mlflow_service_database_user and {database}"
         )
     if "no pg_hba.conf entry" in words:
-        return (
+        return UnusableDatabaseError(
             f"The database at {target.address} does not admit this machine ({words}): look at "
-            "mlflow_service_database_user, mlflow_service_database_name, and at sslmode in "
-            "mlflow_service_database_parameters"
+            f"mlflow_service_database_user, {database}, and at sslmode in mlflow_service_database_parameters"
         )
-    if "connection slots" in words or "too many clients" in words:
-        return (
+    if "connection slots" in words or "too many" in words:
+        return UnusableDatabaseError(
             f"The database at {target.address} has no connection left ({words}): lower mlflow_service_workers, or "
             "raise the database's max_connections"
         )
-    return f"The database at {target.address} cannot be used ({words}): look at the mlflow_service_database_* variables"
+    if "statement timeout" in words:
+        return UnusableDatabaseError(
+            f"The database at {target.address} did not answer a simple question within {ANSWER_SECONDS} seconds: it is "
+            f"overloaded, or another session of database {target.database!r} holds its tables"
+        )
+    return UnusableDatabaseError(
+        f"The database at {target.address} cannot be used ({words}): look at the mlflow_service_database_* variables"
+    )
 
 
 def reach(target: Target) -> None:
@@ -172,64 +247,112 @@ def reach(target: Target) -> None:
 
 def connect(target: Target) -> psycopg2.extensions.connection:
     """Log in; raises :class:`UnusableDatabaseError`."""
-    import psycopg2
-
     reach(target)
     try:
-        connection = psycopg2.connect(target.dsn, application_name="mlflow_database")  # type: ignore[no-untyped-call]
+        connection = psycopg2.connect(target.dsn, application_name="mlflow_database")
     except psycopg2.OperationalError as error:
-        raise UnusableDatabaseError(explain(str(error), target)) from error
+        raise explain(str(error), target) from error
     connection.autocommit = True
     return connection
 
 
-def read(connection: psycopg2.extensions.connection) -> Contents:
+@contextlib.contextmanager
+def asking(target: Target) -> collections.abc.Iterator[psycopg2.extensions.cursor]:
+    """Ask the database, each question for a bounded time; raises :class:`UnusableDatabaseError`."""
+    connection = connect(target)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select set_config('statement_timeout', %s, false)", (f"{ANSWER_SECONDS}s",))
+            yield cursor
+    except psycopg2.Error as error:
+        raise explain(str(error), target) from error
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def alone(target: Target) -> collections.abc.Iterator[None]:
+    """Hold the lock that everybody takes who changes the database; raises :class:`UnusableDatabaseError`.
+
+    It belongs to a transaction and not to a session, so a pooler, which gives the session to somebody else after a
+    transaction, keeps it too; and it ends with the connection, whichever end dies.
+    """
+    connection = connect(target)
+    connection.autocommit = False
+    try:
+        with connection.cursor() as cursor:
+            # The transaction stays open and idle for as long as the work takes. (transaction_timeout: PostgreSQL 17.)
+            cursor.execute(
+                "select set_config(name, '0', true) from pg_settings where name in "
+                "('idle_in_transaction_session_timeout', 'transaction_timeout', 'statement_timeout')"
+            )
+            cursor.execute("select pg_try_advisory_xact_lock(%s)", (ADVISORY_LOCK,))
+            ((free,),) = cursor.fetchall()
+            if not free:
+                print(f"Waiting for another migration of database {target.database!r}", file=sys.stderr, flush=True)
+                cursor.execute("select set_config('lock_timeout', %s, true)", (f"{LOCK_SECONDS}s",))
+                cursor.execute("select pg_advisory_xact_lock(%s)", (ADVISORY_LOCK,))
+    except psycopg2.Error as error:
+        connection.close()
+        if error.pgcode == psycopg2.errorcodes.LOCK_NOT_AVAILABLE:
+            raise UnusableDatabaseError(
+                f"Another migration of database {target.database!r} has been running for {LOCK_SECONDS} seconds: wait "
+                "for its end and run the play again"
+            ) from error
+        raise explain(str(error), target) from error
+    try:
+        yield
+    finally:
+        connection.close()
+
+
+def read(cursor: psycopg2.extensions.cursor, target: Target) -> Contents:
     """Read what decides on the state of the schema."""
-    with connection.cursor() as cursor:
-        cursor.execute("select tablename from pg_tables where schemaname = current_schema()")
-        tables = frozenset(name for (name,) in cursor.fetchall())
-        revisions = []
-        if "alembic_version" in tables:
-            cursor.execute("select version_num from alembic_version")
-            revisions = [revision for (revision,) in cursor.fetchall()]
+    cursor.execute("select tablename from pg_tables where schemaname = current_schema()")
+    tables = frozenset(name for (name,) in cursor.fetchall())
+    revisions = []
+    if target.schema.version_table in tables:
+        cursor.execute(f"select version_num from {target.schema.version_table}")  # noqa: S608 - one of two constants
+        revisions = [revision for (revision,) in cursor.fetchall()]
     if len(revisions) > 1:
         raise UnusableDatabaseError(
-            f"The schema has several revisions at once ({', '.join(sorted(revisions))}): restore a backup"
+            f"The {target.schema.name} schema of database {target.database!r} has several revisions at once "
+            f"({', '.join(sorted(revisions))}), which no migration leaves: restore a backup"
         )
     return Contents(revision=revisions[0] if revisions else None, tables=tables)
 
 
-def judge(contents: Contents, release: Release, target: Target) -> str:
+def judge(contents: Contents, release: Release, target: Target, *, shared: bool) -> str:
     """Tell the state of the schema: ``empty``, ``older`` or ``current``.
 
-    Raises :class:`UnusableDatabaseError` for one that this release must not touch.
+    Raises :class:`UnusableDatabaseError` for one that this release must not touch. In a ``shared`` database, the tables
+    of the schema that was judged before are no strangers.
     """
+    schema = target.schema
     if contents.revision == release.head:
         return "current"
     if contents.revision in release.known:
         return "older"
     if contents.revision is not None:
         raise UnusableDatabaseError(
-            f"The schema of database {target.database!r} is at revision {contents.revision}, which this MLflow "
-            f"(head {release.head}) does not know: it was made by a newer MLflow, or by another program. Raise "
-            "mlflow_service_version, look at mlflow_service_database_name, or restore a backup of before"
+            f"The {schema.name} schema of database {target.database!r} is at revision {contents.revision}, which this "
+            f"MLflow (head {release.head}) does not know: it was made by a newer MLflow, or by another program. Raise "
+            f"mlflow_service_version, look at {schema.database_variable}, or restore a backup of before"
         )
-    if not contents.tables - {"alembic_version"}:
-        return "empty"
-    # A first migration that was interrupted leaves the first tables without a revision; the next one finishes it.
-    if "experiments" in contents.tables:
+    if schema.unversioned <= contents.tables:
         return "older"
+    if shared or not contents.tables - {schema.version_table}:
+        return "empty"
     raise UnusableDatabaseError(
-        f"Database {target.database!r} at {target.address} holds other tables ({', '.join(sorted(contents.tables)[:5])}"
-        "...): look at mlflow_service_database_name"
+        f"Database {target.database!r} at {target.address} holds other tables than those of MLflow's {schema.name} "
+        f"({', '.join(sorted(contents.tables)[:5])}...): look at {schema.database_variable}"
     )
 
 
-def may_create(connection: psycopg2.extensions.connection, target: Target) -> None:
+def may_create(cursor: psycopg2.extensions.cursor, target: Target) -> None:
     """Prove the right to make tables, which PostgreSQL 15 gives owners alone; raises :class:`UnusableDatabaseError`."""
-    with connection.cursor() as cursor:
-        cursor.execute("select current_schema(), has_schema_privilege(current_schema(), 'CREATE')")
-        ((schema, allowed),) = cursor.fetchall()
+    cursor.execute("select current_schema(), has_schema_privilege(current_schema(), 'CREATE')")
+    ((schema, allowed),) = cursor.fetchall()
     if not allowed:
         raise UnusableDatabaseError(
             f"User {target.user!r} may not create tables in schema {schema!r} of database {target.database!r}: make "
@@ -237,77 +360,139 @@ def may_create(connection: psycopg2.extensions.connection, target: Target) -> No
         )
 
 
-def check(target: Target, *, ready: bool) -> dict[str, str | None]:
-    """Prove that the database can be used; raises :class:`UnusableDatabaseError`."""
-    release = Release.installed()
-    connection = connect(target)
-    try:
-        contents = read(connection)
-        state = judge(contents, release, target)
-        if state != "current":
-            may_create(connection, target)
-            if ready:
+def has_administrator(cursor: psycopg2.extensions.cursor, name: str) -> bool:
+    """Whether the server would find its administrator, whom it else would want to make itself."""
+    cursor.execute("select 1 from users where username = %s", (name,))
+    return cursor.fetchone() is not None
+
+
+def count_connections(cursor: psycopg2.extensions.cursor) -> dict[str, int | None]:
+    """How many connections the database server has, and who uses them, but for the one that asks.
+
+    ``others`` are those that are not this user's from this machine, and ``limit`` is the user's own.
+    """
+    cursor.execute(
+        "select current_setting('max_connections')::int, "
+        "(select sum(setting::int) from pg_settings "
+        "where name in ('superuser_reserved_connections', 'reserved_connections')), "
+        "(select nullif(rolconnlimit, -1) from pg_roles where rolname = current_user)"
+    )
+    ((most, reserved, limit),) = cursor.fetchall()
+    # What belongs to the server itself has no user or no database, and takes none of these connections.
+    cursor.execute(
+        "select count(*), count(*) filter (where usename = current_user "
+        "and client_addr is not distinct from inet_client_addr()) from pg_stat_activity "
+        "where usename is not null and datname is not null and pid <> pg_backend_pid() "
+        "and backend_type is distinct from 'parallel worker'"
+    )
+    ((used, own),) = cursor.fetchall()
+    return {"max": most, "reserved": int(reserved), "used": used, "others": used - own, "limit": limit}
+
+
+def is_shared(target: Target, others: list[Target]) -> bool:
+    """Whether another schema, which comes first, lives in the same database."""
+    return any((target.address, target.database) == (other.address, other.database) for other in others)
+
+
+def check(targets: list[Target], administrator: str, *, ready: bool) -> dict[str, object]:
+    """Prove that the databases can be used; raises :class:`UnusableDatabaseError`."""
+    schemas = {}
+    connections: dict[str, int | None] = {}
+    for number, target in enumerate(targets):
+        release = Release.installed(target.schema)
+        if target.schema is AUTHENTICATION and importlib.util.find_spec("flask_wtf") is None:
+            raise UnusableDatabaseError(
+                "MLflow's authentication needs Flask-WTF, which is not installed: name mlflow[auth] in "
+                "mlflow_service_packages"
+            )
+        with asking(target) as cursor:
+            contents = read(cursor, target)
+            state = judge(contents, release, target, shared=is_shared(target, targets[:number]))
+            if state != "current":
+                may_create(cursor, target)
+                if ready:
+                    raise UnusableDatabaseError(
+                        f"The {target.schema.name} schema is {state} (revision {contents.revision}, this MLflow wants "
+                        f"{release.head}): run the play again, which migrates it"
+                    )
+            if ready and target.schema is AUTHENTICATION and not has_administrator(cursor, administrator):
                 raise UnusableDatabaseError(
-                    f"The schema is {state} (revision {contents.revision}, this MLflow wants {release.head}): "
-                    "run the play again, which migrates it"
+                    f"Database {target.database!r} has no user {administrator!r}, who is to be the administrator: run "
+                    "the play again, which makes him, or look at mlflow_service_admin_username"
                 )
-    finally:
-        connection.close()
-    return {"schema": state, "revision": contents.revision, "head": release.head}
+            connections = connections or count_connections(cursor)
+        schemas[target.schema.name] = {"schema": state, "revision": contents.revision, "head": release.head}
+    current = all(schema["schema"] == "current" for schema in schemas.values())
+    return {"current": current, "schemas": schemas, "connections": connections}
 
 
-def migrate(target: Target, uri: str) -> dict[str, str | None]:
-    """Bring the schema to the head of the installed MLflow, once; raises :class:`UnusableDatabaseError`."""
-    import psycopg2
-    import psycopg2.errorcodes
+def upgrade(target: Target) -> str | None:
+    """Let MLflow migrate the schema; returns what went wrong, if anything did."""
+    # The URI holds no password, so it may stand on a command line; MLflow takes it nowhere else. A migration takes as
+    # long as it takes, but a table that somebody else holds would stop it, and everybody behind it, for ever.
+    bounds = f"-c statement_timeout=0 -c lock_timeout={TABLE_LOCK_SECONDS}s"
+    reason = ""
+    with subprocess.Popen(
+        [sys.executable, "-m", *target.schema.upgrade, target.uri],
+        env={**os.environ, "PGOPTIONS": bounds},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        for line in process.stderr or ():
+            print(line, end="", file=sys.stderr, flush=True)
+            reason = line.strip() if re.match(r"[\w.]+(Error|Exception)\b", line) else reason
+    if process.returncode == 0:
+        return None
+    if "lock timeout" in reason:
+        reason += (
+            f"; another session has held a table for {TABLE_LOCK_SECONDS} seconds: end the backup, the open "
+            "transaction or the other server, and run the play again"
+        )
+    return f"exit code {process.returncode}: {reason or 'its words are above'}"
 
-    release = Release.installed()
-    connection = connect(target)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("select set_config('lock_timeout', %s, false)", (f"{LOCK_SECONDS}s",))
-            try:
-                cursor.execute("select pg_advisory_lock(%s)", (ADVISORY_LOCK,))
-            except psycopg2.OperationalError as error:
-                if error.pgcode != psycopg2.errorcodes.LOCK_NOT_AVAILABLE:
-                    raise
-                raise UnusableDatabaseError(
-                    f"Another migration of database {target.database!r} has been running for {LOCK_SECONDS} seconds"
-                ) from error
-        before = read(connection)
-        if judge(before, release, target) != "current":
-            may_create(connection, target)
-            # The URI holds no password, so it may stand on a command line; MLflow takes it nowhere else.
-            subprocess.run([sys.executable, "-m", "mlflow", "db", "upgrade", uri], check=True)
-            after = read(connection)
-            if after.revision != release.head:
-                raise UnusableDatabaseError(
-                    f"The migration ended at revision {after.revision} instead of {release.head}"
-                )
-    except subprocess.CalledProcessError as error:
-        raise UnusableDatabaseError(
-            f"mlflow db upgrade failed with exit code {error.returncode}: its words are above"
-        ) from error
-    finally:
-        connection.close()
-    return {"from": before.revision, "to": release.head}
+
+def migrate(targets: list[Target]) -> dict[str, object]:
+    """Bring the schemas to the heads of the installed MLflow, once; raises :class:`UnusableDatabaseError`."""
+    answer: dict[str, object] = {}
+    for number, target in enumerate(targets):
+        release = Release.installed(target.schema)
+        with alone(target):
+            with asking(target) as cursor:
+                before = read(cursor, target)
+                state = judge(before, release, target, shared=is_shared(target, targets[:number]))
+                if state != "current":
+                    may_create(cursor, target)
+            if state != "current":
+                problem = upgrade(target)
+                with asking(target) as cursor:
+                    after = read(cursor, target)
+                # Where the lock was lost with its connection, somebody else may have done it meanwhile.
+                if after.revision != release.head:
+                    raise UnusableDatabaseError(
+                        f"The migration of database {target.database!r} from revision {before.revision} failed "
+                        f"({problem or 'without a word'}); it is at revision {after.revision} now"
+                    )
+        answer[target.schema.name] = {"from": before.revision, "to": release.head}
+    return answer
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Prove or migrate the database of an MLflow server.")
+    parser = argparse.ArgumentParser(description="Prove or migrate the databases of an MLflow server.")
     commands = parser.add_subparsers(dest="command", required=True)
-    checking = commands.add_parser("check", help="prove that the database can be used")
-    checking.add_argument("--ready", action="store_true", help="fail unless the schema is up to date")
-    commands.add_parser("migrate", help="bring the schema up to date")
+    checking = commands.add_parser("check", help="prove that the databases can be used")
+    checking.add_argument("--ready", action="store_true", help="fail unless the schemas are up to date")
+    commands.add_parser("migrate", help="bring the schemas up to date")
     options = parser.parse_args(arguments)
     try:
-        uri = os.environ.get("MLFLOW_BACKEND_STORE_URI", "")
-        target = Target.from_uri(uri)
-        answer = migrate(target, uri) if options.command == "migrate" else check(target, ready=options.ready)
+        targets = Target.all()
+        if options.command == "migrate":
+            answer = migrate(targets)
+        else:
+            answer = check(targets, os.environ.get("MLFLOW_AUTH_ADMIN_USERNAME", ""), ready=options.ready)
     except UnusableDatabaseError as problem:
         print(problem, file=sys.stderr)
-        return 1
+        return problem.status
     print(json.dumps(answer))
     return 0
 

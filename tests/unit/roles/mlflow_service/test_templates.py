@@ -24,15 +24,21 @@ class Role:
     def __init__(self, **variables: Any) -> None:
         loader = DataLoader()
         loader.set_basedir(str(ROLE / "templates"))
-        self.variables = {
+        internal = {
+            name: value
+            for file in sorted((ROLE / "vars" / "main").glob("*.yml"))
+            for name, value in loader.load_from_file(str(file), trusted_as_template=True).items()
+        }
+        self.variables = internal | {
             "ansible_managed": "Managed",
+            "ansible_facts": {"processor_vcpus": 2, "memtotal_mb": 3900, "distribution_major_version": "12"},
             "mlflow_service_database_host": "10.20.0.3",
-            **loader.load_from_file(str(ROLE / "defaults" / "main.yml"), trusted_as_template=True),
-            **{
-                name: value
-                for file in sorted((ROLE / "vars" / "main").glob("*.yml"))
-                for name, value in loader.load_from_file(str(file), trusted_as_template=True).items()
+            "mlflow_service_flask_secret_key": "canary-of-the-forms",
+            "__mlflow_service_database_seen": True,
+            "__mlflow_service_database": {
+                "stdout": '{"connections": {"max": 100, "reserved": 3, "limit": null, "others": 0}}'
             },
+            **loader.load_from_file(str(ROLE / "defaults" / "main.yml"), trusted_as_template=True),
             **variables,
         }
         self.templar = Templar(loader=loader, variables=self.variables)
@@ -47,6 +53,33 @@ class Role:
         return str(self.templar.copy_with_new_env(searchpath=[str(ROLE / "templates")]).template(
             text, overrides={"trim_blocks": True, "lstrip_blocks": False}, escape_backslashes=False
         ))  # fmt: skip
+
+
+class Unit:
+    """A unit that the role writes."""
+
+    def __init__(self, role: Role, name: str, template: str, server: Any = None) -> None:
+        self.role, self.name, self.template, self.server = role, name, template, server
+
+    def render(self) -> str:
+        """The unit's text."""
+        self.role.variables["server"] = self.server
+        self.role.templar.available_variables = self.role.variables
+        return self.role.render(self.template)
+
+
+def units(role: Role) -> list[Unit]:
+    """All units of the role."""
+    return [
+        Unit(role, found["unit"], found["template"], found.get("server"))
+        for found in role.value("__mlflow_service_units")
+    ]
+
+
+def unit(role: Role, name: str) -> str:
+    """The text of the unit of that name."""
+    (found,) = (found for found in units(role) if found.name == name)
+    return found.render()
 
 
 def environment(role: Role, content: Mapping[str, Any]) -> dict[str, str]:
@@ -77,7 +110,7 @@ def password_fields(line: str) -> list[str]:
 def test_any_password_survives_the_password_file(password: str) -> None:
     role = Role(mlflow_service_database_password=password)
     text = role.render("pgpass.j2")
-    assert password_fields(text.rstrip("\n")) == ["10.20.0.3", "5432", "mlflow", "mlflow", password]
+    assert password_fields(text.rstrip("\n")) == ["10.20.0.3", "5432", "*", "mlflow", password]
 
 
 @pytest.mark.parametrize("value", [AWKWARD, "", "# no comment", "a=b", "two  spaces", "tab\there"])
@@ -110,56 +143,6 @@ def test_without_parameters_the_uri_ends_with_the_database() -> None:
 
 
 @pytest.mark.parametrize(
-    ("allowed", "host", "wanted", "origins"),
-    [
-        ([], EVERY_INTERFACE, {"localhost", "127.0.0.1", "[::1]", "localhost:5000"}, {"http://localhost:5000"}),
-        (["m.example.com"], EVERY_INTERFACE, {"m.example.com", "m.example.com:5000"}, {"http://m.example.com:5000"}),
-        (["m.example.com:80"], EVERY_INTERFACE, {"m.example.com:80"}, {"http://m.example.com:80"}),
-        (["fd00::9"], "::", {"[fd00::9]", "[fd00::9]:5000"}, {"http://[fd00::9]:5000"}),
-        (["10.*"], "10.1.2.3", {"10.*", "10.*:5000", "10.1.2.3", "10.1.2.3:5000"}, {"http://10.1.2.3:5000"}),
-    ],
-)
-def test_each_allowed_host_stands_with_and_without_the_port(
-    allowed: list[str], host: str, wanted: set[str], origins: set[str]
-) -> None:
-    role = Role(mlflow_service_allowed_hosts=allowed, mlflow_service_host=host)
-    assert wanted <= set(role.value("__mlflow_service_allowed_hosts"))
-    assert origins <= set(role.value("__mlflow_service_cors_origins"))
-
-
-def test_the_address_of_every_interface_is_no_host_name() -> None:
-    for host in (EVERY_INTERFACE, "::"):
-        assert not {EVERY_INTERFACE, "[::]"} & set(
-            Role(mlflow_service_host=host).value("__mlflow_service_allowed_hosts")
-        )
-
-
-def test_an_entry_with_a_port_gets_no_second_one() -> None:
-    hosts = Role(mlflow_service_allowed_hosts=["m.example.com:80"]).value("__mlflow_service_allowed_hosts")
-    assert [host for host in hosts if host.startswith("m.")] == ["m.example.com:80"]
-
-
-def test_the_star_alone_allows_every_host_and_no_origin_of_them() -> None:
-    role = Role(mlflow_service_allowed_hosts=["*"])
-    assert role.value("__mlflow_service_allowed_hosts") == ["*"]
-    assert not any("*" in origin for origin in role.value("__mlflow_service_cors_origins"))
-
-
-@pytest.mark.parametrize(
-    ("host", "prefix", "url"),
-    [
-        (EVERY_INTERFACE, "", "http://127.0.0.1:5000"),
-        ("::", "", "http://[::1]:5000"),
-        ("10.1.2.3", "/mlflow", "http://10.1.2.3:5000/mlflow"),
-        ("fd00::9", "", "http://[fd00::9]:5000"),
-    ],
-)
-def test_the_server_is_asked_where_it_listens(host: str, prefix: str, url: str) -> None:
-    role = Role(mlflow_service_host=host, mlflow_service_static_prefix=prefix)
-    assert role.value("__mlflow_service_url") == url
-
-
-@pytest.mark.parametrize(
     ("variables", "name", "value"),
     [
         ({}, "MLFLOW_ARTIFACTS_DESTINATION", "/var/lib/mlflow/artifacts"),
@@ -174,31 +157,70 @@ def test_the_server_is_asked_where_it_listens(host: str, prefix: str, url: str) 
             "MLFLOW_DEFAULT_ARTIFACT_ROOT",
             "gs://b/mlruns",
         ),
-        ({"mlflow_port": 5010}, "MLFLOW_PORT", 5010),
-        ({"mlflow_service_options": {"x_frame_options": "DENY"}}, "MLFLOW_SERVER_X_FRAME_OPTIONS", "DENY"),
-        ({"mlflow_service_options": {"uvicorn-opts": "--limit 1"}}, "MLFLOW_UVICORN_OPTS", "--limit 1"),
-        ({"mlflow_service_environment": {"MLFLOW_WORKERS": 9}}, "MLFLOW_WORKERS", 9),
+        ({"mlflow_service_static_prefix": "/mlflow"}, "MLFLOW_STATIC_PREFIX", "/mlflow"),
+        ({"mlflow_service_artifacts_only": True}, "MLFLOW_ARTIFACTS_ONLY", True),
+        ({"mlflow_service_enable_workspaces": True}, "MLFLOW_ENABLE_WORKSPACES", True),
+        ({"mlflow_service_x_frame_options": "DENY"}, "MLFLOW_SERVER_X_FRAME_OPTIONS", "DENY"),
+        ({"mlflow_service_pool_size": 3}, "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", 3),
+        ({"mlflow_service_environment": {"MLFLOW_DISABLE_TELEMETRY": False}}, "MLFLOW_DISABLE_TELEMETRY", False),
     ],
 )
 def test_each_variable_reaches_the_servers_environment(variables: dict[str, Any], name: str, value: Any) -> None:
     assert Role(**variables).value("__mlflow_service_environment")[name] == value
 
 
-def test_another_server_class_gets_no_options_of_uvicorn() -> None:
-    role = Role(mlflow_service_options={"gunicorn-opts": "--threads 8"})
-    assert "MLFLOW_UVICORN_OPTS" not in role.value("__mlflow_service_environment")
+def test_what_has_a_variable_of_its_own_is_known_as_such() -> None:
+    role = Role(mlflow_service_static_prefix="/mlflow")
+    owned = role.value("__mlflow_service_owned_environment") | role.value("__mlflow_service_auth_environment")
+    known = role.value("__mlflow_service_variable_of_environment")
+    assert [name for name in owned if name not in known and not name.startswith("MLFLOW_SERVICE_")] == []
+    assert [name for name in known.values() if name.split()[0].strip(",") not in SPECIFIED] == []
 
 
-def test_options_without_an_environment_variable_become_quoted_flags() -> None:
-    role = Role(mlflow_service_options={"app-name": "basic-auth", "waitress-opts": '--ident="50%$"'})
-    (line,) = (line for line in role.render("mlflow.service.j2").splitlines() if line.startswith("ExecStart="))
-    assert line.endswith(' --app-name "basic-auth" --waitress-opts "--ident=\\"50%%$$\\""')
+SPECIFIED = DataLoader().load_from_file(str(ROLE / "meta/argument_specs.yml"))["argument_specs"]["main"]["options"]
 
 
-def test_a_unit_has_one_directive_on_each_line() -> None:
-    for name in ("mlflow.service.j2", "mlflow-migrate.service.j2"):
-        for line in Role().render(name).splitlines():
+def test_no_secret_stands_in_a_unit_or_in_the_environment_that_is_shown() -> None:
+    role = Role(
+        mlflow_service_database_password="canary",
+        mlflow_service_flask_secret_key="canary",
+        mlflow_service_encryption_passphrase="canary",
+        mlflow_service_secret_environment={"TOKEN": "canary"},
+    )
+    shown = [unit.render() for unit in units(role)] + [str(role.value("__mlflow_service_environment"))]
+    assert [text for text in shown if "canary" in text] == []
+
+
+def test_values_of_flags_are_quoted_as_systemd_reads_them() -> None:
+    role = Role(mlflow_service_auth=False, mlflow_service_app_name='50%$"\\')
+    (line,) = (line for line in unit(role, "mlflow.service").splitlines() if line.startswith("ExecStart="))
+    assert ' --app-name "50%%$$\\"\\\\"' in line
+
+
+@pytest.mark.parametrize("prometheus", [True, False])
+def test_a_unit_has_one_directive_on_each_line(prometheus: bool) -> None:
+    for found in units(Role(mlflow_service_prometheus=prometheus)):
+        for line in found.render().splitlines():
             assert line == "" or line.startswith(("#", "[")) or line.partition("=")[0].isalnum(), line
+
+
+def test_each_server_has_a_socket_that_nginx_may_use() -> None:
+    role = Role()
+    names = [found.name for found in units(role)]
+    for service in role.value("__mlflow_service_server_units"):
+        socket = service.replace(".service", ".socket")
+        assert {service, socket} <= set(names)
+        text = unit(role, socket)
+        assert "SocketMode=0660" in text
+        assert "SocketGroup=www-data" in text
+        assert f"Requires={socket}" in unit(role, service)
+        assert "StandardInput=socket" in unit(role, service)
+
+
+def test_metrics_are_counted_by_one_server_alone() -> None:
+    role = Role(mlflow_service_prometheus=True)
+    assert " --expose-prometheus %t/%N/metrics\n" in unit(role, "mlflow.service")
+    assert "prometheus" not in unit(role, "mlflow-api.service")
 
 
 @pytest.mark.parametrize(
