@@ -100,6 +100,7 @@ def variables(directory: Path) -> dict[str, t.Any]:
         "gcp_infra_allowed_cidrs": ["198.51.100.7/32"],
         "mlflow_client_directory": str(directory / "client"),
         "cloudsql_deletion_protection": False,
+        "gcp_infra_users": ["ada"],
     }
 
 

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shlex
 import signal
 import subprocess
+import threading
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +50,36 @@ class Run:
             elif line.startswith("changed: ") and task not in found[-1:]:
                 found.append(task)
         return found
+
+
+class Watch:
+    """The arguments of every process of this machine, its containers' too, while it lasts."""
+
+    EVERY_SECONDS = 0.1
+
+    def __init__(self) -> None:
+        self._found: set[bytes] = set()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    @property
+    def seen(self) -> str:
+        """All of them, a process a line."""
+        return "\n".join(line.replace(b"\0", b" ").decode(errors="replace") for line in self._found)
+
+    def _look(self) -> None:
+        while not self._over.wait(self.EVERY_SECONDS):
+            for process in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):  # it has ended meanwhile
+                    self._found.add(process.read_bytes())
 
 
 class Sandbox:

@@ -23,6 +23,7 @@ PLANNED = (
     "instance | Begin to create the instance",
     "user | Create the user",
     "user | Keep the password",
+    "secrets | Keep what was chosen",
 )
 
 
@@ -54,7 +55,10 @@ def test_the_inventory_for_google_cloud_plans_each_resource_as_well(empty: Sandb
         pytest.param({"gcp_project": "no-such-project"}, ["gcp_project=no-such-project"], id="a project that is not"),
         pytest.param({"gcp_region": "Mars"}, ['gcp_region is "Mars"', "gcloud compute zones list"], id="no region"),
         pytest.param({"gcp_zone": "us-east1-b"}, ['gcp_zone "us-east1-b"'], id="a zone of another region"),
-        pytest.param({"mlflow_port": 80}, ['mlflow_port is "80"', "from 1024 to 65535"], id="a privileged port"),
+        pytest.param({"mlflow_port": 22}, ['mlflow_port is "22"', "where SSH answers"], id="the port of SSH"),
+        pytest.param(
+            {"mlflow_tls": "acme"}, ["gcp_infra_http_allowed_cidrs is not set", "0.0.0.0/0"], id="an authority shut out"
+        ),
         pytest.param({"gcp_infra_allowed_cidrs": ["all"]}, ["gcp_infra_allowed_cidrs", "all"], id="no range"),
         pytest.param(
             {"gcp_infra_network": "default", "gcp_infra_subnetwork_cidr": "10.80.0.0/24"},

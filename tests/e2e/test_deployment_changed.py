@@ -1,0 +1,160 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What becomes of a deployment: rebooted, changed while a client writes, out of reach, and taken down."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+from client import Client
+from conftest import GUEST, GUEST_PASSWORD, READER, USER_LEAVES, say
+from sandbox import Sandbox
+from writer import Server, Writer
+
+
+def test_a_reboot_brings_the_server_back(client: Client) -> None:
+    before = client.ssh("cat /proc/sys/kernel/random/boot_id")
+    subprocess.run([*client.ssh_command, "sudo systemctl reboot"], check=False, capture_output=True)
+    client.until_ssh_answers()
+    assert client.ssh("cat /proc/sys/kernel/random/boot_id") != before
+    assert client.ssh("systemctl is-enabled mlflow nginx").split() == ["enabled", "enabled"]
+    client.ssh("timeout 120 sh -c 'until curl -skf https://localhost/health; do sleep 1; done'")
+    # Health is answered without the database: this is not.
+    assert client.api("experiments/search", {"max_results": 1}, client.administrator).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        pytest.param(
+            {"mlflow_service_workers": 1},
+            [
+                *USER_LEAVES[:2],
+                "servers | Write the environment",
+                "servers | Write the units",
+                "run | Have the servers running with their configuration, now and after a reboot",
+                *USER_LEAVES[2:],
+            ],
+            id="the workers, and a user who has left",
+        ),
+        pytest.param(
+            {"mlflow_service_workers": 1, "mlflow_port": 8443},
+            [
+                "firewall | Let the allowed ranges reach SSH and the server",
+                "inventory | Write the SSH configuration",
+                "servers | Write the environment",
+                "run | Have the servers running with their configuration, now and after a reboot",
+                "proxy | Write the configuration of nginx",
+                "proxy | Have nginx running with its configuration, now and after a reboot",
+                "Write the client's environment",
+            ],
+            id="and the port",
+        ),
+        pytest.param(
+            {"mlflow_service_workers": 1, "mlflow_port": 8443, "mlflow_service_version": "3.17.1"},
+            [
+                "install | Make the virtual environment",
+                "install | Have uv in the environment",
+                "install | Have MLflow in the environment",
+                "install | Mark the environment as finished",
+                "servers | Write the units",
+                "run | Have the servers running with their configuration, now and after a reboot",
+            ],
+            id="and the version",
+        ),
+    ],
+)
+def test_a_changed_variable_changes_what_it_must_and_keeps_the_runs(
+    deployment: Sandbox, client: Client, variables: dict[str, t.Any], expected: list[str]
+) -> None:
+    known = client.run_ids()
+    assert known
+    say(deployment, GUEST)
+    said = json.dumps(variables | {"mlflow_smoke": False})
+    with writing(client) as told:
+        run = deployment.playbook("site", "--extra-vars", said)
+    assert run.status == 0, run.output
+    assert run.changed_tasks == expected
+    assert known < client.run_ids()
+    # On another port the clients find nobody, until they are told.
+    if "mlflow_port" not in variables or "mlflow_service_version" in variables:
+        assert (told["failed"], told["lost"]) == (0, 0), told
+        assert told["acknowledged"] > 100
+
+
+def test_who_is_not_listed_any_more_is_gone(client: Client) -> None:
+    assert client.user(READER).status_code == 404
+    assert client.user(GUEST).status_code == 200
+    assert "mlflow-user-reader" not in client.secrets()
+    assert client.ask("GET", "/version", (GUEST, GUEST_PASSWORD)).status_code == 200
+
+
+def test_an_unreachable_vm_names_the_variable(deployment: Sandbox) -> None:
+    variables = {"gcp_infra_allowed_cidrs": ["192.0.2.77/32"], "gcp_infra_ssh_timeout": 5}
+    run = deployment.playbook("site", "--extra-vars", json.dumps(variables))
+    assert run.status != 0
+    assert "gcp_infra_allowed_cidrs" in run.output
+    assert "192.0.2.77/32" in run.output
+
+
+def test_a_wrong_checksum_of_the_installer_names_the_variable_and_installs_nothing(
+    deployment: Sandbox, client: Client, tmp_path: Path
+) -> None:
+    installer = tmp_path / "Miniconda3.sh"
+    installer.write_text("exit 0\n")
+    variables = {
+        "mlflow_service_python_manager": "miniconda",
+        "miniconda_installer_file": str(installer),
+        "miniconda_installer_sha256": "0" * 64,
+    }
+    run = deployment.playbook("site", "--extra-vars", json.dumps(variables))
+    assert run.status != 0
+    assert "miniconda_installer_sha256" in run.output
+    assert "0" * 64 in run.output
+    assert client.ssh("ls -d /opt/miniconda3* 2>/dev/null || true") == ""
+
+
+def test_taking_it_down_wants_the_name_and_keeps_the_data(deployment: Sandbox) -> None:
+    refused = deployment.playbook("teardown", "--extra-vars", "mlflow_teardown_confirm=other")
+    assert refused.status != 0
+    assert "Nothing was touched" in refused.output
+    run = deployment.playbook("teardown", "--extra-vars", "mlflow_teardown_confirm=mlflow")
+    assert run.status == 0, run.output
+    left = deployment.state()["resources"]
+    assert {
+        kind: len(left.get(kind, []))
+        for kind in ("compute.instances", "compute.disks", "compute.networks", "sql.instances", "buckets")
+    } == {
+        "compute.networks": 2,
+        "compute.instances": 0,
+        "compute.disks": 0,
+        "sql.instances": 1,
+        "buckets": 1,
+    }
+
+
+def test_taking_all_of_it_down_leaves_an_empty_project(deployment: Sandbox) -> None:
+    said = "mlflow_teardown_confirm=mlflow mlflow_teardown_database=true mlflow_teardown_bucket=true"
+    run = deployment.playbook("teardown", "--extra-vars", said)
+    assert run.status == 0, run.output
+    left = deployment.state()["resources"]
+    kinds = ("compute.addresses", "compute.instances", "connections", "sql.instances", "buckets", "secrets")
+    assert [kind for kind in kinds if left.get(kind)] == []
+    assert [name for name in left["compute.networks"] + left["compute.firewalls"] if "/default" not in name] == []
+
+
+@contextlib.contextmanager
+def writing(client: Client) -> t.Iterator[dict[str, t.Any]]:
+    """While it lasts, clients write; afterwards it tells what became of that."""
+    username, password = client.administrator
+    writer = Writer(Server(url=client.url, username=username, password=password, ca_file=client.ca_file), clients=2)
+    told: dict[str, t.Any] = {}
+    writer.start()
+    try:
+        yield told
+    finally:
+        told |= writer.stop()
