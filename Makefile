@@ -32,6 +32,10 @@ PLAYBOOK_FLAGS ?=
 COMPARE_ANSIBLE ?= 14.5.0
 COMPARE_FLAGS ?=
 CHAOS_FLAGS ?=
+BENCH_FLAGS ?=
+# Which scenarios `make molecule` runs, and in which order.
+SCENARIOS ?= $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
+STANDIN := $(CACHE)/standin/miniconda
 
 ##@ Try it
 .PHONY: demo
@@ -61,8 +65,8 @@ test: lint sanity unit e2e molecule ## Run everything, as CI does
 lint: .venv/ready $(CACHE)/tree ## Check style, types and documentation
 	ruff check
 	ruff format --check
-	mypy emulator plugins tests/contract tests/modules tests/chaos tests/comparison tests/integration
-	for tests in tests/unit/emulator tests/e2e molecule/default/tests; do \
+	mypy emulator plugins tests/contract tests/modules tests/chaos tests/comparison tests/integration benchmarks tests/unit/benchmarks
+	for tests in tests/unit/emulator tests/e2e molecule; do \
 	  (cd $$tests && mypy --config-file $(CURDIR)/pyproject.toml .); \
 	done
 	yamllint --strict .
@@ -81,11 +85,16 @@ unit: .venv/ready $(CACHE)/tree ## Run the unit tests, and the contract tests ag
 
 .PHONY: e2e
 e2e: .venv/ready install ## Run the demo in a sandbox of its own: interrupted, repeated, changed, and with bad input
-	scripts/system-packages.sh gcc libc6-dev python3-dev
-	pytest --numprocesses 2 --dist loadfile tests/e2e
+	scripts/system-packages.sh gcc libc6-dev python3-dev chromium fonts-dejavu-core postgresql
+	pytest --numprocesses 2 --dist loadgroup tests/e2e tests/integration/test_migrations.py
+
+.PHONY: miniconda-true
+miniconda-true: .venv/ready install ## Run the tests of miniconda with the publisher's installers, where they can be reached (not part of `make test`)
+	MINICONDA_TRUE=1 pytest tests/e2e/test_miniconda.py
 
 .PHONY: integration
-integration: .venv/ready ## Run what stands behind the sandbox without its APIs: VMs and databases alone (not part of `make test`)
+integration: .venv/ready ## Run what stands behind the sandbox without its APIs, and interrupted migrations (not part of `make test`)
+	scripts/system-packages.sh postgresql
 	pytest tests/integration
 
 .PHONY: chaos
@@ -96,14 +105,25 @@ chaos: .venv/ready $(CACHE)/tree ## Let each call of site.yml meet each fault, a
 compare: .venv/ready $(CACHE)/tree ## Run the same tasks with google.cloud and with ours, and write docs/comparison.md (not part of `make test`)
 	python -m tests.comparison --ansible $(COMPARE_ANSIBLE) $(COMPARE_FLAGS)
 
+.PHONY: bench-server
+bench-server: SANDBOX := $(CURDIR)/.sandbox-bench
+bench-server: .venv/ready install ## Measure our server beside the tutorial's, and write docs/benchmark.md (not part of `make test`)
+	python -m gcp_emulator up $(ENGINE) --name bench --subnet 198.18.92.0/24
+	trap '$(MAKE) demo-down SANDBOX=$(SANDBOX)' EXIT; \
+	$(SANDBOX_SHELL); \
+	ANSIBLE_COLLECTIONS_PATH=$(BUILD)/collections python -m benchmarks.server $(BENCH_FLAGS)
+
 .PHONY: molecule
 molecule: SANDBOX := $(CURDIR)/.sandbox-molecule
 molecule: .venv/ready install ## Run the Molecule scenarios, in a sandbox of their own
+	scripts/system-packages.sh gcc libc6-dev python3-dev
+	python tests/standin/miniconda/build.py $(STANDIN)
 	python -m gcp_emulator up $(ENGINE) --name molecule --subnet 198.18.83.0/24
 	trap '$(MAKE) demo-down SANDBOX=$(SANDBOX)' EXIT; \
+	python -m gcp_emulator.backends.images net debian-11 debian-12 debian-13 postgres-17 >/dev/null; \
 	$(SANDBOX_SHELL); \
-	ANSIBLE_COLLECTIONS_PATH=$(BUILD)/collections ANSIBLE_HOST_PATTERN_MISMATCH=error \
-	  MOLECULE_GLOB='molecule/*/molecule.yml' molecule --base-config molecule/config.yml test --all
+	ANSIBLE_COLLECTIONS_PATH=$(BUILD)/collections ANSIBLE_HOST_PATTERN_MISMATCH=error STANDIN=$(STANDIN) \
+	  MOLECULE_GLOB='molecule/*/molecule.yml' MOLECULE_COMMAND_BORDERS=false scripts/molecule.sh $(SCENARIOS)
 
 ##@ Ship it
 .PHONY: build

@@ -1,0 +1,132 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The server as the role leaves it, from inside and from outside."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from cloud import Host, Server
+
+SEARCH = "/api/2.0/mlflow/experiments/search"
+CHURN = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=churn"
+READER = ("ben", "canary of the reader")
+EDITOR = ("ada", "canary of the editor")
+# What a manager leaves in the environment that it made, and where environments of it are.
+MADE_BY = {
+    "debian-11": "/opt/miniconda3/envs/mlflow-3.17.2-*/conda-meta/history",
+    "debian-12": "/opt/mlflow/environments/3.17.2-*/bin/uv",
+    "debian-13": "/opt/mlflow/environments/3.17.2-*/pyvenv.cfg",
+}
+
+
+def test_the_environment_is_of_the_manager_that_was_asked_for(host: Host, name: str) -> None:
+    assert len(host.check_output(f"ls {MADE_BY[name]}").splitlines()) == 1
+    assert (host.run("ls /opt/mlflow/environments/*/bin/uv").rc == 0) is (name == "debian-12")
+
+
+@pytest.mark.parametrize("unit", ["mlflow.socket", "mlflow-api.socket", "mlflow", "mlflow-api", "nginx"])
+def test_it_runs_and_starts_with_the_machine(host: Host, unit: str) -> None:
+    assert host.service(unit).is_running
+    assert host.service(unit).is_enabled
+
+
+def test_it_has_a_user_of_its_own_without_a_shell(host: Host) -> None:
+    user = host.user(host.check_output("systemctl show --property User --value mlflow"))
+    assert user.uid != 0
+    assert user.shell == "/usr/sbin/nologin"
+
+
+def test_it_writes_nowhere_but_into_its_own_directories(host: Host) -> None:
+    pid = host.check_output("systemctl show --property MainPID --value mlflow")
+    inside = f"nsenter --target {pid} --mount setpriv --reuid mlflow --regid mlflow --clear-groups touch"
+    tried = {
+        path: host.run(f"{inside} {path}/probe").rc == 0 for path in ("/var/lib/mlflow", "/opt/mlflow", "/etc", "/var")
+    }
+    host.check_output("rm /var/lib/mlflow/probe")
+    assert tried == {"/var/lib/mlflow": True, "/opt/mlflow": False, "/etc": False, "/var": False}
+
+
+@pytest.mark.parametrize("unit", ["mlflow", "mlflow-api"])
+def test_systemd_finds_little_to_do_against_it(host: Host, unit: str) -> None:
+    told = host.check_output(f"systemd-analyze security --no-pager {unit}.service")
+    figure = re.search(r"Overall exposure level for \S+: ([0-9.]+)", told)
+    assert figure is not None, told
+    assert float(figure[1]) <= 1.5, told
+
+
+@pytest.mark.parametrize(
+    ("path", "mode"),
+    [
+        ("pgpass", 0o600),
+        ("mlflow.env", 0o600),
+        ("secret.env", 0o600),
+        ("tls", 0o700),
+        ("tls/server.pem", 0o600),
+    ],
+)
+def test_what_it_reads_is_readable_by_root_alone(host: Host, path: str, mode: int) -> None:
+    file = host.file(f"/etc/mlflow/{path}")
+    assert (file.user, file.group, file.mode) == ("root", "root", mode)
+
+
+def test_no_secret_is_on_a_command_line_in_the_journal_or_readable_by_all(host: Host) -> None:
+    assert "canary" not in host.check_output("cat /proc/[0-9]*/cmdline | tr '\\0' ' '").replace("grep", "")
+    assert "canary" not in host.check_output("journalctl --no-pager --quiet")
+    found = host.run(
+        "grep --recursive --files-with-matches --no-messages canary /etc /opt/mlflow/bin /run /tmp /var/lib/mlflow"
+    )
+    readable = [path for path in found.stdout.splitlines() if host.file(path).mode & 0o044]
+    assert readable == []
+    assert found.stdout, "the canaries are nowhere: this test looks for the wrong words"
+
+
+def test_ssh_and_the_proxy_alone_listen_beyond_the_loopback(host: Host) -> None:
+    addresses = [line.split()[3] for line in host.check_output("ss -Hltn").splitlines()]
+    beyond = [address for address in addresses if not address.startswith(("127.", "[::1]"))]
+    assert {int(address.rpartition(":")[2]) for address in beyond} == {22, 80, 443}
+
+
+@pytest.mark.parametrize(("port", "is_open"), [(22, True), (80, True), (443, True), (5000, False), (8900, False)])
+def test_nothing_else_answers_outside(server: Server, port: int, is_open: bool) -> None:
+    assert server.listens(port) is is_open
+
+
+def test_load_balancers_are_told_its_health(server: Server) -> None:
+    assert server.ask("/health", host="10.1.2.3") == (200, "OK")
+
+
+@pytest.mark.parametrize(
+    ("login", "status"),
+    [
+        pytest.param(("", ""), 401, id="nobody"),
+        pytest.param(("ben", "a wrong password"), 401, id="wrong password"),
+        pytest.param(("nobody", "a wrong password"), 401, id="unknown user"),
+        pytest.param(READER, 200, id="reader"),
+        pytest.param(("admin", "canary of the administrator"), 200, id="administrator"),
+    ],
+)
+def test_it_asks_for_credentials(server: Server, login: tuple[str, str], status: int) -> None:
+    user, password = login
+    assert server.ask(SEARCH, {"max_results": 1}, user=user, password=password)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("login", "status"), [pytest.param(READER, 403, id="reader"), pytest.param(EDITOR, 200, id="editor")]
+)
+def test_a_reader_reads_and_an_editor_writes(server: Server, login: tuple[str, str], status: int) -> None:
+    user, password = login
+    code, answer = server.ask(CHURN, user=user, password=password)
+    assert code == 200, answer
+    experiment = answer["experiment"]["experiment_id"]
+    run = {"experiment_id": experiment, "run_name": user}
+    assert server.ask("/api/2.0/mlflow/runs/create", run, user=user, password=password)[0] == status
+
+
+def test_an_artifact_goes_to_the_bucket_and_comes_back(host: Host, server: Server) -> None:
+    user, password = EDITOR
+    where = f"https://{server.name}/api/2.0/mlflow-artifacts/artifacts/molecule/note.txt"
+    curl = f"curl --silent --fail --noproxy '*' --cacert /tmp/server.pem --user '{user}:{password}'"
+    host.check_output("openssl x509 -in /etc/mlflow/tls/server.pem -out /tmp/server.pem")
+    host.check_output(f"echo kept | {curl} --upload-file - {where}")
+    assert host.check_output(f"{curl} {where}") == "kept"
