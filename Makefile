@@ -66,8 +66,8 @@ lint: .venv/ready $(CACHE)/tree ## Check style, types and documentation
 	ruff check
 	ruff format --check
 	mypy emulator plugins tests/contract tests/modules tests/chaos tests/comparison tests/integration benchmarks tests/unit/benchmarks
-	for tests in tests/unit/emulator tests/e2e molecule; do \
-	  (cd $$tests && mypy --config-file $(CURDIR)/pyproject.toml .); \
+	for part in tests/unit/emulator tests/unit/roles/* tests/e2e molecule roles/*/files; do \
+	  (cd $$part && mypy --config-file $(CURDIR)/pyproject.toml .); \
 	done
 	yamllint --strict .
 	shellcheck scripts/*.sh .ci/run
@@ -86,7 +86,7 @@ unit: .venv/ready $(CACHE)/tree ## Run the unit tests, and the contract tests ag
 .PHONY: e2e
 e2e: .venv/ready install ## Run the demo in a sandbox of its own: interrupted, repeated, changed, and with bad input
 	scripts/system-packages.sh gcc libc6-dev python3-dev chromium fonts-dejavu-core postgresql
-	pytest --numprocesses 2 --dist loadgroup tests/e2e tests/integration/test_migrations.py
+	pytest --numprocesses 2 --dist loadfile tests/e2e tests/integration/test_migrations.py
 
 .PHONY: miniconda-true
 miniconda-true: .venv/ready install ## Run the tests of miniconda with the publisher's installers, where they can be reached (not part of `make test`)

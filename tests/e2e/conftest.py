@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from client import Client
 from sandbox import CHECKOUT, Run, Sandbox, Watch
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 # What a URL, a shell, an ini file and a format string would stumble over. By their ends both are found in any encoding.
 PASSWORD = "p@:/%#w\"'$ {{ 7*7 }}\\ d9vTq2LxKf"
@@ -27,7 +29,7 @@ USER_LEAVES = [
     "secrets | Delete the passwords of those who have left",
     "secrets | Note whose passwords there are",
     "users | Remove who is not in mlflow_service_users",
-    "users | Have no worker remember a login that no longer counts",
+    "users | Have no worker remember what somebody has lost",
 ]
 
 
@@ -42,11 +44,16 @@ class Deployed:
     facts: Path
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares a sandbox in one process, where ``--dist loadgroup`` has several."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.path.stem.split("_")[1]))
+class BySandbox(LoadFileScheduling):
+    """Keeps in one process what shares a sandbox, which the word after ``test_`` of a file's name says."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return Path(nodeid.partition("::")[0]).stem.split("_")[1]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySandbox:
+    """Distribute by sandbox, whatever ``--dist`` says: xdist's own groups are not seen by pytest 9.2."""
+    return BySandbox(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,6 @@ import pytest
 
 from .database_server import PASSWORD, RELEASE_3_15, USER, DatabaseServer, Pair, finish, serving
 
-# They share a server, and what was migrated once.
-pytestmark = pytest.mark.xdist_group("migrations")
-
 HEADS = ("dc11669786a5", "f1a2b3c4d5e6")
 
 

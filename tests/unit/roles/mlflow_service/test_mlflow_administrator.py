@@ -6,6 +6,8 @@ from __future__ import annotations
 import io
 import pathlib
 import sys
+from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 from werkzeug.security import generate_password_hash
@@ -15,7 +17,7 @@ PASSWORD = "p%s:w/o'r\"d é\\$x"
 
 
 @pytest.fixture
-def tool(monkeypatch: pytest.MonkeyPatch) -> object:
+def tool(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The module, as Python runs it: with its folder on the path."""
     monkeypatch.syspath_prepend(str(FILES))
     import mlflow_administrator
@@ -35,19 +37,19 @@ def tool(monkeypatch: pytest.MonkeyPatch) -> object:
         pytest.param(PASSWORD.upper(), True, "another one", id="other letters"),
     ],
 )
-def test_what_differs_is_said(tool: object, stored: str | None, is_admin: bool, words: str | None) -> None:
+def test_what_differs_is_said(tool: ModuleType, stored: str | None, is_admin: bool, words: str | None) -> None:
     password_hash = None if stored is None else generate_password_hash(stored)
     found = tool.Administrators(password_hash=password_hash, is_admin=is_admin, others=[])
     assert (found.differs(PASSWORD) is None) == (words is None)
     assert (words or "") in (found.differs(PASSWORD) or "")
 
 
-def test_a_hash_that_is_none_is_another_password(tool: object) -> None:
+def test_a_hash_that_is_none_is_another_password(tool: ModuleType) -> None:
     assert tool.Administrators(password_hash="", is_admin=True, others=[]).differs(PASSWORD)
 
 
 def test_what_goes_wrong_is_one_line_without_the_password(
-    tool: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tool: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_SERVICE_AUTH_DATABASE_URI", "postgresql+psycopg2://mlflow@127.0.0.1:1/users")
     monkeypatch.setenv("MLFLOW_AUTH_ADMIN_USERNAME", "admin")

@@ -104,7 +104,7 @@ def test_a_right_that_is_missing_is_named_and_so_is_the_bucket(
         pytest.param(refusals.NotFound("no"), "no such bucket.*mlflow_service_artifact_bucket", id="no bucket"),
         pytest.param(refusals.Unauthorized("no"), "does not accept", id="a token that is not valid"),
         pytest.param(
-            google.auth.exceptions.DefaultCredentialsError("none found"),  # type: ignore[no-untyped-call]
+            google.auth.exceptions.DefaultCredentialsError("none found"),
             "no credentials.*GOOGLE_APPLICATION_CREDENTIALS",
             id="no credentials",
         ),
