@@ -99,22 +99,32 @@ class Server:
         self._context = ssl.create_default_context(cadata=certificate)
 
     def ask(
-        self, path: str, body: dict[str, t.Any] | None = None, *, user: str = "", password: str = "", host: str = ""
+        self,
+        path: str,
+        body: dict[str, t.Any] | bytes | None = None,
+        *,
+        user: str = "",
+        password: str = "",
+        host: str = "",
     ) -> tuple[int, t.Any]:
         """What it answers over TLS: the status, and JSON or text.
 
+        :param body: what is posted, or a file's content, which is put.
         :param host: another name than its own.
         """
         connection = http.client.HTTPSConnection(self.name, context=self._context, timeout=30)
         connection.sock = self._context.wrap_socket(
             socket.create_connection((self.address, 443), timeout=30), server_hostname=self.name
         )
-        headers = {"Host": host or self.name, "Content-Type": "application/json"}
+        headers = {"Host": host or self.name}
         if user:
             headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-        content = None if body is None else json.dumps(body)
+        method, content = ("PUT", body) if isinstance(body, bytes) else ("GET", None)
+        if isinstance(body, dict):
+            method, content = "POST", json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
         with contextlib.closing(connection):
-            connection.request("GET" if body is None else "POST", path, content, headers)
+            connection.request(method, path, content, headers)
             answer = connection.getresponse()
             text = answer.read().decode()
         is_json = answer.headers.get_content_type() == "application/json"

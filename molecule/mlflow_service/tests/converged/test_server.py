@@ -71,10 +71,13 @@ def test_what_it_reads_is_readable_by_root_alone(host: Host, path: str, mode: in
 
 
 def test_no_secret_is_on_a_command_line_in_the_journal_or_readable_by_all(host: Host) -> None:
-    assert "canary" not in host.check_output("cat /proc/[0-9]*/cmdline | tr '\\0' ' '").replace("grep", "")
-    assert "canary" not in host.check_output("journalctl --no-pager --quiet")
+    # in two pieces, so that the commands of this test do not have it
+    of = "[ /-]of"
+    assert host.run(f"cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep 'canary{of}'").stdout == ""
+    assert host.run(f"journalctl --no-pager --quiet --grep 'canary{of}'").stdout == ""
     found = host.run(
-        "grep --recursive --files-with-matches --no-messages canary /etc /opt/mlflow/bin /run /tmp /var/lib/mlflow"
+        "grep --recursive --files-with-matches --no-messages "
+        f"'canary{of}' /etc /opt/mlflow/bin /run /tmp /var/lib/mlflow"
     )
     readable = [path for path in found.stdout.splitlines() if host.file(path).mode & 0o044]
     assert readable == []
@@ -123,10 +126,9 @@ def test_a_reader_reads_and_an_editor_writes(server: Server, login: tuple[str, s
     assert server.ask("/api/2.0/mlflow/runs/create", run, user=user, password=password)[0] == status
 
 
-def test_an_artifact_goes_to_the_bucket_and_comes_back(host: Host, server: Server) -> None:
+def test_an_artifact_goes_to_the_bucket_and_comes_back(server: Server) -> None:
     user, password = EDITOR
-    where = f"https://{server.name}/api/2.0/mlflow-artifacts/artifacts/molecule/note.txt"
-    curl = f"curl --silent --fail --noproxy '*' --cacert /tmp/server.pem --user '{user}:{password}'"
-    host.check_output("openssl x509 -in /etc/mlflow/tls/server.pem -out /tmp/server.pem")
-    host.check_output(f"echo kept | {curl} --upload-file - {where}")
-    assert host.check_output(f"{curl} {where}") == "kept"
+    _status, found = server.ask(CHURN, user=user, password=password)
+    where = f"/api/2.0/mlflow-artifacts/artifacts/{found['experiment']['experiment_id']}/notes/note.txt"
+    assert server.ask(where, b"kept", user=user, password=password)[0] == 200
+    assert server.ask(where, user=user, password=password) == (200, "kept")
