@@ -73,13 +73,19 @@ import ipaddress
 import itertools
 import typing as t
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from ansible.errors import AnsibleFilterError
 
-UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
+try:
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.x509.oid import NameOID
+except ImportError:  # what only reads the documentation may do without
+    HAS_CRYPTOGRAPHY = False
+else:
+    HAS_CRYPTOGRAPHY = True
+    UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
 
 
 def plain(name: str) -> str:
@@ -179,6 +185,10 @@ def tls_certificate(
     text: str, private_key: str | None = None, names: t.Sequence[str] = (), exact: bool = False, days: int = 0
 ) -> dict[str, t.Any]:
     """See DOCUMENTATION."""
+    if not HAS_CRYPTOGRAPHY:
+        raise AnsibleFilterError(
+            "mlops.mlflow.tls_certificate needs the Python package cryptography on the controller."
+        )
     if "PRIVATE KEY" in text:
         return {"problems": ["comes with a private key, which has to stand by itself"], "names": [], "root": ""}
     try:

@@ -113,6 +113,8 @@ def test_a_check_tells_that_a_user_who_left_goes_and_nothing_else(deployment: Sa
         "changed: [localhost] => (item=mlflow-user-reader)",
         "changed: [localhost]",
         "changed: [mlflow] => (item=reader)",
+        "changed: [mlflow] => (item=mlflow.service)",
+        "changed: [mlflow] => (item=mlflow-api.service)",
     ]
 
 

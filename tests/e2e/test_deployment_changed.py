@@ -34,7 +34,6 @@ def test_a_reboot_brings_the_server_back(client: Client) -> None:
             {"mlflow_service_workers": 1},
             [
                 *USER_LEAVES[:2],
-                "servers | Write the environment",
                 "servers | Write the units",
                 "run | Have the servers running with their configuration, now and after a reboot",
                 *USER_LEAVES[2:],
@@ -75,13 +74,14 @@ def test_a_changed_variable_changes_what_it_must_and_keeps_the_runs(
     assert known
     say(deployment, GUEST)
     said = json.dumps(variables | {"mlflow_smoke": False})
-    with writing(client) as told:
+    # While the port changes, nobody can write at either.
+    is_moving = variables.keys() == {"mlflow_service_workers", "mlflow_port"}
+    with contextlib.nullcontext({}) if is_moving else writing(client) as told:
         run = deployment.playbook("site", "--extra-vars", said)
     assert run.status == 0, run.output
     assert run.changed_tasks == expected
-    assert known < client.run_ids()
-    # On another port the clients find nobody, until they are told.
-    if "mlflow_port" not in variables or "mlflow_service_version" in variables:
+    assert known <= client.run_ids()
+    if not is_moving:
         assert (told["failed"], told["lost"]) == (0, 0), told
         assert told["acknowledged"] > 100
 

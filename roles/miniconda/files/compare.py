@@ -92,12 +92,20 @@ def removable(names: set[str], needs: dict[str, set[str]]) -> list[str]:
         names = names - needed
 
 
+def is_described(project: metadata.Distribution) -> bool:
+    """Whether a package says what it is. Without that, Python's releases have nothing, or an error."""
+    try:
+        return bool(project.metadata)
+    except FileNotFoundError:
+        return False
+
+
 def main(wanted: dict[str, list[str]]) -> dict[str, object]:
     """The plan."""
     records = [json.loads(file.read_text(encoding="utf-8")) for file in META.glob("*.json")]
     conda = {record["name"]: record["version"] for record in records}
     # One that says nothing of itself is what an interrupted pip left.
-    projects = [project for project in metadata.distributions() if project.metadata]
+    projects = [project for project in metadata.distributions() if is_described(project)]
     pip = {plain(project.metadata["Name"]): project.version for project in projects}
     # conda's packages and pip's may need each other, mostly under one name.
     needs: dict[str, set[str]] = {}
