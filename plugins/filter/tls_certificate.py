@@ -187,7 +187,7 @@ def tls_certificate(
     """See DOCUMENTATION."""
     if not HAS_CRYPTOGRAPHY:
         raise AnsibleFilterError(
-            "mlops.mlflow.tls_certificate needs the Python package cryptography on the controller."
+            "tls_certificate needs the Python package cryptography on the controller."
         )
     if "PRIVATE KEY" in text:
         return {"problems": ["comes with a private key, which has to stand by itself"], "names": [], "root": ""}

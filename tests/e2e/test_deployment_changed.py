@@ -76,7 +76,8 @@ def test_a_changed_variable_changes_what_it_must_and_keeps_the_runs(
     said = json.dumps(variables | {"mlflow_smoke": False})
     # While the port changes, nobody can write at either.
     is_moving = variables.keys() == {"mlflow_service_workers", "mlflow_port"}
-    with contextlib.nullcontext({}) if is_moving else writing(client) as told:
+    meanwhile: t.ContextManager[dict[str, t.Any]] = contextlib.nullcontext({}) if is_moving else writing(client)
+    with meanwhile as told:
         run = deployment.playbook("site", "--extra-vars", said)
     assert run.status == 0, run.output
     assert run.changed_tasks == expected
