@@ -186,9 +186,7 @@ def tls_certificate(
 ) -> dict[str, t.Any]:
     """See DOCUMENTATION."""
     if not HAS_CRYPTOGRAPHY:
-        raise AnsibleFilterError(
-            "tls_certificate needs the Python package cryptography on the controller."
-        )
+        raise AnsibleFilterError("tls_certificate needs the Python package cryptography on the controller.")
     if "PRIVATE KEY" in text:
         return {"problems": ["comes with a private key, which has to stand by itself"], "names": [], "root": ""}
     try:
