@@ -83,7 +83,7 @@ def held(server: DatabaseServer, database: str, table: str) -> t.Iterator[psycop
 
 def sessions(server: DatabaseServer, database: str, condition: str) -> list[int]:
     """Process numbers of the tool's and the migration's sessions."""
-    statement = f"select pid from pg_stat_activity where datname = %s and usename = %s and {condition}"  # noqa: S608 - of this file
+    statement = f"select pid from pg_stat_activity where datname = %s and usename = %s and {condition}"  # noqa: S608 - the condition is written in this file
     rows = server.sql(statement, "postgres", database, USER)
     return [pid for (pid,) in rows]
 
