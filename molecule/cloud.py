@@ -53,16 +53,20 @@ class Cloud:
         found: dict[str, t.Any] = answer.json()
         return found
 
-    def names(self, word: str) -> dict[str, list[str]]:
-        """What there is in the project with a word in its name, by kind."""
+    def names(self, beginning: str, *, but: str | None = None) -> dict[str, list[str]]:
+        """What there is in the project whose name begins so, by kind.
+
+        :param but: a longer beginning, of names that are others'.
+        """
         found: dict[str, list[str]] = {}
         for kind, (url, key) in LISTED.items():
             answer = self.get(url)
             scopes = answer["items"].values() if "/aggregated/" in url else [answer]
             # The last part is what tells them apart, whatever a kind of resource calls its name.
             names = [item["name"].rpartition("/")[2] for scope in scopes for item in scope.get(key, [])]
-            if matching := sorted(name for name in names if word in name):
-                found[kind] = matching
+            names = [name for name in names if name.startswith(beginning) and not (but and name.startswith(but))]
+            if names:
+                found[kind] = sorted(names)
         return found
 
     def secret(self, name: str) -> str:

@@ -14,4 +14,4 @@ from cloud import Cloud, Database
 def database(cloud: Cloud, clients: Path) -> Database:
     """The database, as the one VM of its network reaches it."""
     client = testinfra.get_host("ssh://sql-client", ssh_config=str(clients / "sql-client/ssh_config"))
-    return Database(cloud, client, "cloudsql-")
+    return Database(cloud, client, "molecule-cloudsql-")

@@ -7,7 +7,7 @@ from cloud import COMPUTE, Cloud
 
 
 def test_the_project_holds_nothing_of_it(cloud: Cloud) -> None:
-    assert cloud.names("cloudsql-") == {}
+    assert cloud.names("molecule-cloudsql-") == {}
 
 
 def test_the_network_is_peered_with_nobody_and_its_range_released(cloud: Cloud) -> None:

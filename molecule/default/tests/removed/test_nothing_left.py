@@ -6,15 +6,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cloud import Cloud
+from cloud import PROJECT, Cloud
 
 
-@pytest.mark.parametrize("word", ["default-", "mlflow-", "google-managed-services-mlflow"])
-def test_the_project_holds_nothing_of_it(cloud: Cloud, word: str) -> None:
-    left = cloud.names(word)
-    # The project itself bears such a name, and so do the buckets of other scenarios.
-    left["buckets"] = [name for name in left.get("buckets", []) if name.endswith("-mlflow")]
-    assert {kind: names for kind, names in left.items() if names} == {}
+# The deployment is called mlflow, its instance after the scenario.
+@pytest.mark.parametrize("beginning", ["mlflow", "google-managed-services-mlflow", "molecule-default-"])
+def test_the_project_holds_nothing_of_it(cloud: Cloud, beginning: str) -> None:
+    assert cloud.names(beginning, but=f"{PROJECT}-") == {}
+
+
+def test_its_bucket_is_gone(cloud: Cloud) -> None:
+    assert f"{PROJECT}-mlflow" not in cloud.names(PROJECT).get("buckets", [])
 
 
 def test_the_key_pair_alone_is_left_on_this_machine(clients: Path) -> None:

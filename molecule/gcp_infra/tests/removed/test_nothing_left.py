@@ -6,11 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cloud import Cloud
+from cloud import PROJECT, Cloud
 
 
-def test_the_project_holds_nothing_of_it(cloud: Cloud) -> None:
-    assert cloud.names("infra-") == {}
+@pytest.mark.parametrize("beginning", ["infra-", f"{PROJECT}-infra-"])
+def test_the_project_holds_nothing_of_it(cloud: Cloud, beginning: str) -> None:
+    assert cloud.names(beginning) == {}
 
 
 @pytest.mark.parametrize("release", ["11", "13"])

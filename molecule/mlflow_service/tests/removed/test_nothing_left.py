@@ -44,9 +44,9 @@ def test_ssh_alone_listens_beyond_the_loopback(host: Host) -> None:
 
 
 def test_the_databases_and_the_artifacts_stay(cloud: Cloud) -> None:
-    (instance,) = cloud.names("mlflow-service-")["databases"]
+    (instance,) = cloud.names("molecule-mlflow-service-")["databases"]
     databases = cloud.get(f"https://sqladmin.googleapis.com/v1/projects/{PROJECT}/instances/{instance}/databases")
     assert len([item for item in databases["items"] if item["name"].startswith("mlflow_debian_")]) == 6
     artifacts = cloud.get(f"https://storage.googleapis.com/storage/v1/b/{PROJECT}-servers/o")["items"]
     kept = {item["name"] for item in artifacts if item["name"].endswith("/note.txt")}
-    assert kept == {f"debian-{release}/molecule/note.txt" for release in (11, 12, 13)}
+    assert kept == {f"debian-{release}/1/notes/note.txt" for release in (11, 12, 13)}
