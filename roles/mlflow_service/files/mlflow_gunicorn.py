@@ -1,7 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Configuration of gunicorn under systemd, which owns the socket."""
 
-import gc
 import os
 import typing
 
@@ -24,14 +23,7 @@ def on_starting(server: Arbiter) -> None:
 
 def post_worker_init(_worker: object) -> None:
     """Make a worker, which has imported MLflow by now, as fast as it can be."""
-    # The role sets it with MLflow's own authentication alone.
-    if "MLFLOW_AUTH_CONFIG_PATH" in os.environ:
-        import mlflow_remembering
-        from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
-        from mlflow.server import auth
+    # gunicorn finds it only when it has read this file.
+    import mlflow_worker
 
-        mlflow_remembering.remember(auth, workspaces=MLFLOW_ENABLE_WORKSPACES.get())
-    # What was imported is a million objects that live as long as the worker. Each full collection of garbage walked
-    # them again, which made long answers half as slow again.
-    gc.collect()
-    gc.freeze()
+    mlflow_worker.make_fast()

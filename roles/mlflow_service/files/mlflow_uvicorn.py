@@ -1,6 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""uvicorn's HTTP, with an end that loses no request."""
+"""uvicorn's HTTP, with an end that loses no request, in a worker that is as fast as it can be."""
 
+import importlib
+
+import mlflow_worker
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # The proxy sends its request as soon as it is connected; whoever has sent nothing after this long does not want to.
@@ -20,3 +23,8 @@ class Protocol(HttpToolsProtocol):
             self.loop.call_later(PATIENCE_SECONDS, super().shutdown)
         else:
             super().shutdown()
+
+
+# uvicorn takes this class in each worker before it imports the application, and calls nobody when that is there.
+importlib.import_module("mlflow.server.fastapi_app")
+mlflow_worker.make_fast()

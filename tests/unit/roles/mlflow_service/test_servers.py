@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import inspect
 import json
 import os
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.template import trust_as_template
-from ansible_collections.mlops.mlflow.roles.mlflow_service.files import mlflow_gunicorn, mlflow_uvicorn
+from ansible_collections.mlops.mlflow.roles.mlflow_service.files import mlflow_worker
 from test_templates import ROLE, Role
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -51,6 +52,32 @@ print(json.dumps({"native": native, "flask": [rule.rule for rule in flask_app.ur
 JOBS = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION"
 # Both applications have these, and answer alike.
 SERVED_BY_EITHER = {"/health", "/api/3.0/mlflow/server-info", "/ajax-api/3.0/mlflow/server-info"}
+
+
+@pytest.fixture
+def made_fast(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What happens while a server makes a worker fast, with the role's files on the path and without MLflow itself."""
+    monkeypatch.syspath_prepend(str(ROLE / "files"))
+    done: list[str] = []
+    worker = ModuleType("mlflow_worker")
+    worker.make_fast = lambda: done.append("made fast")  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "mlflow_worker", worker)
+    monkeypatch.setitem(sys.modules, "mlflow.server.fastapi_app", ModuleType("mlflow.server.fastapi_app"))
+    for name in ("mlflow_gunicorn", "mlflow_uvicorn"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return done
+
+
+@pytest.fixture
+def mlflow_gunicorn(made_fast: list[str]) -> Any:
+    """The configuration of gunicorn."""
+    return importlib.import_module("mlflow_gunicorn")
+
+
+@pytest.fixture
+def mlflow_uvicorn(made_fast: list[str]) -> Any:
+    """The HTTP of uvicorn."""
+    return importlib.import_module("mlflow_uvicorn")
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +162,7 @@ def test_jobs_are_off_and_what_is_known_of_them_is_served() -> None:
     assert is_sent_to_fastapi("/ajax-api/3.0/jobs/search", role.value("__mlflow_service_fastapi_paths"))
 
 
-def test_gunicorn_leaves_the_file_of_the_socket_to_systemd() -> None:
+def test_gunicorn_leaves_the_file_of_the_socket_to_systemd(mlflow_gunicorn: Any) -> None:
     from gunicorn.arbiter import Arbiter
 
     server = SimpleNamespace(systemd=False)
@@ -145,11 +172,22 @@ def test_gunicorn_leaves_the_file_of_the_socket_to_systemd() -> None:
     assert "and not self.systemd" in inspect.getsource(Arbiter.stop)
 
 
+def test_gunicorn_makes_a_worker_fast_when_it_has_imported_mlflow(mlflow_gunicorn: Any, made_fast: list[str]) -> None:
+    assert made_fast == []
+    mlflow_gunicorn.post_worker_init(object())
+    assert made_fast == ["made fast"]
+
+
+def test_uvicorn_makes_a_worker_fast_once(mlflow_uvicorn: Any, made_fast: list[str]) -> None:
+    assert mlflow_uvicorn.Protocol
+    assert made_fast == ["made fast"]
+
+
 def test_a_worker_does_not_collect_what_it_has_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_AUTH_CONFIG_PATH", raising=False)
     before = gc.get_freeze_count()
     try:
-        mlflow_gunicorn.post_worker_init(object())
+        mlflow_worker.make_fast()
         assert gc.get_freeze_count() > before + 10_000
     finally:
         gc.unfreeze()
@@ -170,7 +208,7 @@ def test_a_worker_remembers_permissions_with_mlflows_own_authentication(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     try:
-        mlflow_gunicorn.post_worker_init(object())
+        mlflow_worker.make_fast()
     finally:
         gc.unfreeze()
     assert asked == ([(auth, True)] if remembers else [])
@@ -201,7 +239,7 @@ async def answer(_scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"OK"})
 
 
-async def end(request: bytes, *, late: bool) -> Transport:
+async def end(mlflow_uvicorn: Any, request: bytes, *, late: bool) -> Transport:
     """A connection whose server ends before, or after, its request has come."""
     config = Config(answer, log_config=None, lifespan="off")
     config.load()
@@ -219,15 +257,20 @@ async def end(request: bytes, *, late: bool) -> Transport:
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["a request that is read", "a request that is on its way"])
-def test_a_server_that_ends_answers_what_it_has_accepted(late: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_ends_answers_what_it_has_accepted(
+    mlflow_uvicorn: Any, late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(mlflow_uvicorn, "PATIENCE_SECONDS", 0.05)
-    transport = asyncio.run(end(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", late=late))
+    request = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    transport = asyncio.run(end(mlflow_uvicorn, request, late=late))
     assert transport.written.startswith(b"HTTP/1.1 200")
     assert transport.closed
 
 
-def test_a_server_that_ends_does_not_wait_for_who_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_ends_does_not_wait_for_who_says_nothing(
+    mlflow_uvicorn: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(mlflow_uvicorn, "PATIENCE_SECONDS", 0.05)
-    transport = asyncio.run(end(b"", late=True))
+    transport = asyncio.run(end(mlflow_uvicorn, b"", late=True))
     assert transport.closed
     assert transport.written == b""

@@ -31,33 +31,31 @@ def sized(
 
 def numbers(role: Role) -> dict[str, int]:
     """What follows."""
-    names = ("workers", "api_workers", "engines", "pool_size", "connections_at_most", "connections_admitted")
+    names = ("workers", "processes", "engines", "pool_size", "connections_at_most", "connections_admitted")
     return {name: int(role.value(f"__mlflow_service_{name}")) for name in names}
 
 
 @pytest.mark.parametrize(
-    ("machine", "workers", "api_workers", "pool_size"),
+    ("machine", "workers", "pool_size"),
     [
-        pytest.param({}, 2, 1, 8, id="e2-medium with the connections of a custom tier"),
-        pytest.param({"cpus": 4, "memory": 1950}, 1, 1, 8, id="little memory bounds the workers"),
-        pytest.param({"cpus": 8, "memory": 32000, "connections": 400}, 8, 2, 8, id="eight CPUs"),
-        pytest.param(
-            {"cpus": 16, "memory": 64000}, 11, 2, 1, id="few connections bound the workers, and pools are small"
-        ),
-        pytest.param({"connections": 50}, 2, 1, 3, id="db-g1-small: smaller pools"),
-        pytest.param({"connections": 25}, 1, 1, 1, id="db-f1-micro: one worker"),
-        pytest.param({"limit": 30}, 2, 1, 1, id="the user's own limit"),
-        pytest.param({"mlflow_service_auth": False, "connections": 25}, 2, 1, 1, id="without the engine of the users"),
-        pytest.param({"mlflow_service_workers": 4}, 4, 1, 4, id="workers as given"),
-        pytest.param({"mlflow_service_threads": 4}, 2, 1, 4, id="a pool for each thread"),
-        pytest.param({"mlflow_service_pool_size": 2}, 2, 1, 2, id="a pool as given"),
+        pytest.param({}, 2, 4, id="e2-medium with the connections of a custom tier"),
+        pytest.param({"cpus": 4, "memory": 1950}, 1, 4, id="little memory bounds the workers"),
+        pytest.param({"cpus": 8, "memory": 32000, "connections": 400}, 8, 4, id="eight CPUs"),
+        pytest.param({"cpus": 16, "memory": 64000}, 7, 1, id="few connections bound the workers, and pools are small"),
+        pytest.param({"connections": 50}, 2, 2, id="db-g1-small: smaller pools"),
+        pytest.param({"connections": 25}, 1, 1, id="db-f1-micro: one worker"),
+        pytest.param({"limit": 30}, 1, 2, id="the user's own limit"),
+        pytest.param({"mlflow_service_auth": False, "connections": 25}, 1, 2, id="without the engine of the users"),
+        pytest.param({"mlflow_service_workers": 4}, 4, 2, id="workers as given"),
+        pytest.param({"mlflow_service_threads": 6}, 2, 6, id="a pool for each thread"),
+        pytest.param({"mlflow_service_pool_size": 2}, 2, 2, id="a pool as given"),
     ],
 )
 def test_workers_and_pools_follow_from_machine_and_database(
-    machine: dict[str, Any], workers: int, api_workers: int, pool_size: int
+    machine: dict[str, Any], workers: int, pool_size: int
 ) -> None:
     found = numbers(sized(**machine))
-    assert (found["workers"], found["api_workers"], found["pool_size"]) == (workers, api_workers, pool_size)
+    assert (found["workers"], found["pool_size"]) == (workers, pool_size)
     assert found["connections_at_most"] <= found["connections_admitted"]
 
 
@@ -90,12 +88,12 @@ def test_what_does_not_fit_is_told_with_its_terms(asked: dict[str, Any]) -> None
     found = numbers(role)
     assert found["connections_at_most"] > found["connections_admitted"]
     terms = str(role.value("__mlflow_service_connection_terms"))
-    assert f"({found['workers']} + {found['api_workers']}) processes x 3 engines x" in terms
+    assert f"2 servers x {found['workers']} processes x 3 engines x" in terms
     assert f"= {found['connections_at_most']} connections; the database admits {found['connections_admitted']}" in terms
 
 
 def test_the_limits_of_tasks_leave_room_for_every_thread() -> None:
     role = sized(mlflow_service_threads=32)
-    processes = numbers(role)["workers"] + numbers(role)["api_workers"]
+    processes = numbers(role)["processes"]
     assert int(role.value("__mlflow_service_tasks_max")) > processes * 32 * 2
     assert int(sized(mlflow_service_tasks_max=99).value("__mlflow_service_tasks_max")) == 99
