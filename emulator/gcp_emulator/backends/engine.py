@@ -47,6 +47,8 @@ TRACES = (
     "/opt/containerd/lib",
     "/opt/containerd",
 )
+CGROUPS = Path("/sys/fs/cgroup")
+CPU_SHARES = 16 * 1024  # of sixteen processes; more machines than that are not busy at once
 FIREWALLS = ("iptables", "ip6tables")
 TABLES = ("raw", "mangle", "nat", "filter")
 
@@ -304,10 +306,18 @@ class Engine:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
             if client := self._connect(self.own_url):
+                self._weigh()
                 return client
             time.sleep(0.2)
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
         raise EngineError(f"The container engine does not start:\n{tail}")
+
+    def _weigh(self) -> None:
+        """Let each machine weigh as much as a process of the host, where else all of them together would weigh as one."""
+        cpu = CGROUPS / "cpu"
+        if (cpu / "cpu.shares").exists():  # version 2 weighs groups by groups
+            _run("mkdir", "--parents", str(cpu / self._cgroup))
+            _run("sh", "-c", f"echo {CPU_SHARES} > {cpu / self._cgroup / 'cpu.shares'}")
 
     # --- stopping ---
 
@@ -377,7 +387,7 @@ class Engine:
             if policy:
                 _run(firewall, "-P", "FORWARD", policy)
         _run("sysctl", "-q", "-w", f"net.ipv4.ip_forward={before['forwarding']}")
-        for group in Path("/sys/fs/cgroup").glob(f"**/{self._cgroup}"):
+        for group in CGROUPS.glob(f"**/{self._cgroup}"):
             _run("find", str(group), "-depth", "-type", "d", "-exec", "rmdir", "{}", ";")
         for path in before["traces"]:
             _run("rm", "--dir", path)  # a folder that somebody else uses by now is not empty

@@ -93,6 +93,16 @@ def test_sandboxes_may_share_an_engine_and_not_their_labels(tmp_path: Path) -> N
     assert first.labels != second.labels
 
 
+def test_the_machines_do_not_share_the_weight_of_one_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "CGROUPS", tmp_path)
+    monkeypatch.setattr(module, "as_root", lambda *command: list(command))
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu/cpu.shares").write_text("1024\n")
+    Engine(Settings(tmp_path))._weigh()
+    (shares,) = (tmp_path / "cpu").glob("gcp-emulator-*/cpu.shares")
+    assert int(shares.read_text()) >= 8 * 1024
+
+
 def test_the_engine_of_a_sandbox_survives_in_its_settings(tmp_path: Path) -> None:
     Settings(tmp_path, engine=tmp_path / "shared").save()
     stored: dict[str, t.Any] = json.loads((tmp_path / "settings.json").read_text())
