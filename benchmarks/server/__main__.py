@@ -13,6 +13,7 @@ from .calls import CALLS
 from .client import Contestant, Sample, Task, Team, prepare
 from .deployment import CHECKOUT, Deployment
 from .figures import Cell
+from .quiet import settle
 from .report import FEW, MANY, Findings, page
 
 
@@ -29,6 +30,7 @@ def measure(contestants: list[Contestant], found: Findings) -> None:
         for call in CALLS:
             for clients in (FEW, MANY):
                 for contestant in contestants[turn:] + contestants[:turn]:
+                    settle()
                     task = Task(contestant, call.name, found.requests, found.seconds)
                     samples.setdefault((call.name, clients, contestant.name), []).append(team.measure(task, clients))
     team.close()
