@@ -42,7 +42,7 @@ RESOURCES = (
 # All that a sandbox keeps in its directory, but for the engine, which takes itself away.
 CONTENTS = (
     *("state.db", "state.db-wal", "state.db-shm", "objects", "ca.pem", "ca-key.pem", "ca-bundle.pem", "server.pem"),
-    *("server-key.pem", "credentials.json", "server.pid", "server.log", "settings.json", "lock"),
+    *("server-key.pem", "credentials.json", "server.pid", "server.log", "settings.json", "lock", "engine.lock"),
 )
 
 

@@ -313,7 +313,7 @@ class Engine:
         raise EngineError(f"The container engine does not start:\n{tail}")
 
     def _weigh(self) -> None:
-        """Let each machine weigh as much as a process of the host, where else all of them together would weigh as one."""
+        """Let each machine weigh as much as a process of the host; else all of them together would weigh as one."""
         cpu = CGROUPS / "cpu"
         if (cpu / "cpu.shares").exists():  # version 2 weighs groups by groups
             _run("mkdir", "--parents", str(cpu / self._cgroup))
@@ -324,9 +324,14 @@ class Engine:
     @contextlib.contextmanager
     def _locked(self) -> t.Iterator[None]:
         """One start or stop at a time, whichever sandbox wants it."""
-        with (self.directory / "lock").open("a") as lock:
+        with self._lock.open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    @property
+    def _lock(self) -> Path:
+        # Beside the directory, which a stop removes: else who starts meanwhile would find a lock that nobody holds.
+        return self.directory.with_name(f"{self.directory.name}.lock")
 
     def _used(self) -> bool:
         """Whether a sandbox still has something in the engine of our own."""

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import shutil
 import sys
 import typing as t
 from ipaddress import IPv4Network
@@ -101,6 +103,16 @@ def test_the_machines_do_not_share_the_weight_of_one_process(monkeypatch: pytest
     Engine(Settings(tmp_path))._weigh()
     (shares,) = (tmp_path / "cpu").glob("gcp-emulator-*/cpu.shares")
     assert int(shares.read_text()) >= 8 * 1024
+
+
+def test_a_start_waits_for_the_stop_that_removes_the_directory(tmp_path: Path) -> None:
+    stopping, starting = (Engine(Settings(tmp_path / name, engine=tmp_path / "engine")) for name in ("a", "b"))
+    stopping.directory.mkdir()
+    with stopping._locked():
+        shutil.rmtree(stopping.directory)
+        starting.directory.mkdir()
+        with starting._lock.open("a") as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_the_engine_of_a_sandbox_survives_in_its_settings(tmp_path: Path) -> None:
