@@ -185,12 +185,14 @@ def test_uvicorn_makes_a_worker_fast_once(mlflow_uvicorn: Any, made_fast: list[s
 
 def test_a_worker_does_not_collect_what_it_has_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_AUTH_CONFIG_PATH", raising=False)
-    before = gc.get_freeze_count()
+    before, thresholds = gc.get_freeze_count(), gc.get_threshold()
     try:
         mlflow_worker.make_fast()
         assert gc.get_freeze_count() > before + 10_000
+        assert gc.get_threshold()[0] > thresholds[0]
     finally:
         gc.unfreeze()
+        gc.set_threshold(*thresholds)
 
 
 @pytest.mark.parametrize(("environment", "remembers"), [({"MLFLOW_AUTH_CONFIG_PATH": "/etc"}, True), ({}, False)])
@@ -207,10 +209,12 @@ def test_a_worker_remembers_permissions_with_mlflows_own_authentication(
     monkeypatch.setenv("MLFLOW_ENABLE_WORKSPACES", "true")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    thresholds = gc.get_threshold()
     try:
         mlflow_worker.make_fast()
     finally:
         gc.unfreeze()
+        gc.set_threshold(*thresholds)
     assert asked == ([(auth, True)] if remembers else [])
 
 
