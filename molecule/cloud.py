@@ -96,11 +96,15 @@ class Database:
 
 
 class Server:
-    """An MLflow server, called by its name at an address that no DNS knows."""
+    """An MLflow server, called by its name at an address that no DNS knows.
 
-    def __init__(self, name: str, address: str, certificate: str) -> None:
-        self.name, self.address = name, address
-        self._context = ssl.create_default_context(cadata=certificate)
+    :param certificate: the one to trust, in PEM; without one, it is asked without TLS.
+    :param prefix: the path below which all of its paths are.
+    """
+
+    def __init__(self, name: str, address: str, certificate: str, port: int = 443, prefix: str = "") -> None:
+        self.name, self.address, self.port, self.prefix = name, address, port, prefix
+        self._context = ssl.create_default_context(cadata=certificate) if certificate else None
 
     def ask(
         self,
@@ -111,15 +115,15 @@ class Server:
         password: str = "",
         host: str = "",
     ) -> tuple[int, t.Any]:
-        """What it answers over TLS: the status, and JSON or text.
+        """What it answers: the status, and JSON or text.
 
         :param body: what is posted, or a file's content, which is put.
         :param host: another name than its own.
         """
-        connection = http.client.HTTPSConnection(self.name, context=self._context, timeout=30)
-        connection.sock = self._context.wrap_socket(
-            socket.create_connection((self.address, 443), timeout=30), server_hostname=self.name
-        )
+        connection = http.client.HTTPConnection(self.name, self.port, timeout=30)
+        connection.sock = socket.create_connection((self.address, self.port), timeout=30)
+        if self._context:
+            connection.sock = self._context.wrap_socket(connection.sock, server_hostname=self.name)
         headers = {"Host": host or self.name}
         if user:
             headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
@@ -128,7 +132,7 @@ class Server:
             method, content = "POST", json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         with contextlib.closing(connection):
-            connection.request(method, path, content, headers)
+            connection.request(method, self.prefix + path, content, headers)
             answer = connection.getresponse()
             text = answer.read().decode()
         is_json = answer.headers.get_content_type() == "application/json"

@@ -15,8 +15,15 @@ def name(host: Host) -> str:
 
 
 @pytest.fixture
-def server(cloud: Cloud, host: Host, name: str) -> Server:
-    """The server of the host, at the address that it has outside, with the certificate that it made."""
-    vm = cloud.get(f"{COMPUTE}/zones/{REGION}-b/instances/{name}")
-    address = vm["networkInterfaces"][0]["accessConfigs"][0]["natIP"]
+def address(cloud: Cloud, name: str) -> str:
+    """The address that the host has outside."""
+    found: str = cloud.get(f"{COMPUTE}/zones/{REGION}-b/instances/{name}")["networkInterfaces"][0]["accessConfigs"][0][
+        "natIP"
+    ]
+    return found
+
+
+@pytest.fixture
+def server(host: Host, name: str, address: str) -> Server:
+    """The server of the host, with the certificate that it made."""
     return Server(name, address, host.check_output("openssl x509 -in /etc/mlflow/tls/server.pem"))

@@ -3,10 +3,23 @@
 
 from __future__ import annotations
 
+import re
+import urllib.parse
+
 import pytest
 from cloud import Host, Server
 
+# The one that side_effect.yml reaches in another way.
+WITHOUT_TLS = "debian-11"
 CHURN = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=churn"
+
+
+@pytest.fixture
+def server(server: Server) -> Server:
+    """The server of the host, as it is reached now."""
+    if server.name == WITHOUT_TLS:
+        return Server(server.name, server.address, "", port=8080, prefix="/team")
+    return server
 
 
 @pytest.mark.parametrize(
@@ -42,3 +55,17 @@ def test_users_may_what_the_variable_says_now(server: Server, user: str, passwor
     _status, found = server.ask(CHURN, user="admin", password="canary of the administrator")
     run = {"experiment_id": found["experiment"]["experiment_id"], "run_name": user}
     assert server.ask("/api/2.0/mlflow/runs/create", run, user=user, password=password)[0] == write
+
+
+def test_each_is_reached_at_its_port_alone_and_asks_everybody(server: Server) -> None:
+    assert server.ask("/health") == (200, "OK")
+    assert server.ask("/", host="evil.example.net")[0] == 421
+    assert server.ask(CHURN)[0] == 401
+    assert {port for port in (80, 443, 8080) if server.listens(port)} == ({8080} if server.prefix else {80, 443})
+
+
+def test_its_pages_find_their_files(server: Server) -> None:
+    status, page = server.ask("/", user="ada", password="canary of the editor")
+    assert status == 200
+    (script, *_others) = re.findall(r'src="([^"]+/main[^"]*[.]js)"', page)
+    assert server.ask(urllib.parse.urljoin("/", script).removeprefix(server.prefix))[0] == 200
