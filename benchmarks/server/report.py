@@ -75,7 +75,10 @@ class Findings:
 def page(found: Findings) -> str:
     """The whole page."""
     environment = jinja2.Environment(  # noqa: S701 (it makes Markdown, not HTML)
-        loader=jinja2.FileSystemLoader(HERE), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+        loader=jinja2.FileSystemLoader(HERE),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
     )
     goals = found.goals()
     return environment.get_template("page.md.j2").render(
