@@ -120,23 +120,31 @@ class Server:
         :param body: what is posted, or a file's content, which is put.
         :param host: another name than its own.
         """
-        connection = http.client.HTTPConnection(self.name, self.port, timeout=30)
-        connection.sock = socket.create_connection((self.address, self.port), timeout=30)
-        if self._context:
-            connection.sock = self._context.wrap_socket(connection.sock, server_hostname=self.name)
-        headers = {"Host": host or self.name}
-        if user:
-            headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        headers = {"Host": host or self.name} | self.credentials(user, password)
         method, content = ("PUT", body) if isinstance(body, bytes) else ("GET", None)
         if isinstance(body, dict):
             method, content = "POST", json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
-        with contextlib.closing(connection):
+        with contextlib.closing(self.connect()) as connection:
             connection.request(method, self.prefix + path, content, headers)
             answer = connection.getresponse()
             text = answer.read().decode()
         is_json = answer.headers.get_content_type() == "application/json"
         return answer.status, json.loads(text) if is_json else text
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection to it."""
+        connection = http.client.HTTPConnection(self.name, self.port, timeout=30)
+        connection.sock = socket.create_connection((self.address, self.port), timeout=30)
+        if self._context:
+            connection.sock = self._context.wrap_socket(connection.sock, server_hostname=self.name)
+        return connection
+
+    @staticmethod
+    def credentials(user: str, password: str) -> dict[str, str]:
+        """The header that says who asks, if anybody does."""
+        said = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        return {"Authorization": said} if user else {}
 
     def listens(self, port: int) -> bool:
         """Whether something answers at a port."""

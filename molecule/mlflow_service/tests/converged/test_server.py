@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import pytest
@@ -12,6 +13,8 @@ SEARCH = "/api/2.0/mlflow/experiments/search"
 CHURN = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=churn"
 READER = ("ben", "canary of the reader")
 EDITOR = ("ada", "canary of the editor")
+# More than the server has threads.
+MANY = 30
 # What a manager leaves in the environment that it made, and where environments of it are.
 MADE_BY = {
     "debian-11": "/opt/miniconda3/envs/mlflow-3.17.2-*/conda-meta/history",
@@ -126,9 +129,33 @@ def test_a_reader_reads_and_an_editor_writes(server: Server, login: tuple[str, s
     assert server.ask("/api/2.0/mlflow/runs/create", run, user=user, password=password)[0] == status
 
 
-def test_an_artifact_goes_to_the_bucket_and_comes_back(server: Server) -> None:
+def artifact(server: Server, name: str) -> str:
+    """Where an artifact of the experiment is, of which there need not be one yet."""
     user, password = EDITOR
     _status, found = server.ask(CHURN, user=user, password=password)
-    where = f"/api/2.0/mlflow-artifacts/artifacts/{found['experiment']['experiment_id']}/notes/note.txt"
-    assert server.ask(where, b"kept", user=user, password=password)[0] == 200
-    assert server.ask(where, user=user, password=password) == (200, "kept")
+    return f"/api/2.0/mlflow-artifacts/artifacts/{found['experiment']['experiment_id']}/notes/{name}"
+
+
+@pytest.mark.parametrize(
+    "size", [pytest.param(4, id="small"), pytest.param(999_999, id="just small"), pytest.param(3_000_000, id="large")]
+)
+def test_an_artifact_goes_to_the_bucket_and_comes_back(server: Server, size: int) -> None:
+    user, password = EDITOR
+    where, content = artifact(server, f"{size}.txt"), "kept, " * (size // 6) + "k" * (size % 6)
+    assert server.ask(where, content.encode(), user=user, password=password)[0] == 200
+    assert server.ask(where, user=user, password=password) == (200, content)
+
+
+@pytest.mark.parametrize("size", [pytest.param(100, id="small"), pytest.param(3_000_000, id="large")])
+def test_uploads_that_take_their_time_keep_nobody_from_calling(server: Server, size: int) -> None:
+    user, password = EDITOR
+    where = artifact(server, "slow.txt")
+    with contextlib.ExitStack() as uploads:
+        for _ in range(MANY):
+            connection = uploads.enter_context(contextlib.closing(server.connect()))
+            connection.putrequest("PUT", server.prefix + where)
+            for name, value in {"Content-Length": str(size), **server.credentials(user, password)}.items():
+                connection.putheader(name, value)
+            connection.endheaders(b"the first of it")
+        for _ in range(MANY):
+            assert server.ask(SEARCH, {"max_results": 1}, user=user, password=password)[0] == 200

@@ -48,5 +48,5 @@ def test_the_databases_and_the_artifacts_stay(cloud: Cloud) -> None:
     databases = cloud.get(f"https://sqladmin.googleapis.com/v1/projects/{PROJECT}/instances/{instance}/databases")
     assert len([item for item in databases["items"] if item["name"].startswith("mlflow_debian_")]) == 6
     artifacts = cloud.get(f"https://storage.googleapis.com/storage/v1/b/{PROJECT}-servers/o")["items"]
-    kept = {item["name"] for item in artifacts if item["name"].endswith("/note.txt")}
-    assert kept == {f"debian-{release}/1/notes/note.txt" for release in (11, 12, 13)}
+    kept = {item["name"] for item in artifacts if item["name"].endswith("/notes/4.txt")}
+    assert kept == {f"debian-{release}/1/notes/4.txt" for release in (11, 12, 13)}

@@ -300,7 +300,27 @@ def test_paths_of_the_second_server_go_there_below_the_prefix_and_without_it(pre
         for found in {path, prefix + path}:
             assert "proxy_pass http://fastapi;" in locations[found]
             assert "proxy_buffering off;" in locations[found]
+            assert ("if ($small_upload)" in locations[found]) is ("mlflow-artifacts" in path)
     assert locations["/"].strip() == "proxy_pass http://mlflow;"
+    assert directives(locations["@small_upload"]) == ["proxy_request_buffering on;", "proxy_pass http://mlflow;"]
+
+
+@pytest.mark.parametrize(
+    ("request_line", "is_small"),
+    [
+        pytest.param("PUT 999999", True, id="a small upload"),
+        pytest.param("PUT 0", True, id="an empty file"),
+        pytest.param("PUT 1000000", False, id="a large upload"),
+        pytest.param("PUT ", False, id="an upload of unknown length"),
+        pytest.param("GET ", False, id="a download"),
+        pytest.param("GET 0", False, id="a download with a body"),
+    ],
+)
+def test_an_upload_that_fits_into_memory_is_small(request_line: str, is_small: bool) -> None:
+    (body,) = blocks(Role().render("nginx.conf.j2"), r"map .* .small_upload").values()
+    found = dict(line.rstrip(";").rsplit(maxsplit=1) for line in directives(body))
+    default, (pattern,) = found.pop("default"), found
+    assert (found[pattern] if re.search(pattern.strip('"~'), request_line) else default) == str(int(is_small))
 
 
 def test_health_is_asked_below_the_prefix_and_answered_at_both() -> None:
