@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import typing as t
 from pathlib import Path
@@ -14,6 +15,17 @@ from client import Client
 from conftest import GUEST, GUEST_PASSWORD, READER, USER_LEAVES, say
 from sandbox import Sandbox
 from writer import Server, Writer
+
+# What the deployment has been changed to when all has been changed.
+CHANGED = {"mlflow_service_workers": 1, "mlflow_port": 8443, "mlflow_service_version": "3.17.1"}
+LOG = """
+import mlflow
+mlflow.set_experiment("restored")
+with mlflow.start_run() as run:
+    mlflow.log_text("kept in the bucket", "note.txt")
+print(run.info.experiment_id, run.info.run_id)
+"""
+READ = "import sys, mlflow; print(mlflow.artifacts.load_text(f'runs:/{sys.argv[1]}/note.txt'))"
 
 
 def test_a_reboot_brings_the_server_back(client: Client) -> None:
@@ -54,7 +66,7 @@ def test_a_reboot_brings_the_server_back(client: Client) -> None:
             id="and the port",
         ),
         pytest.param(
-            {"mlflow_service_workers": 1, "mlflow_port": 8443, "mlflow_service_version": "3.17.1"},
+            CHANGED,
             [
                 "install | Make the virtual environment",
                 "install | Have uv in the environment",
@@ -62,6 +74,7 @@ def test_a_reboot_brings_the_server_back(client: Client) -> None:
                 "install | Mark the environment as finished",
                 "servers | Write the units",
                 "run | Have the servers running with their configuration, now and after a reboot",
+                "chores | Write the units",
             ],
             id="and the version",
         ),
@@ -92,6 +105,56 @@ def test_who_is_not_listed_any_more_is_gone(client: Client) -> None:
     assert client.user(GUEST).status_code == 200
     assert "mlflow-user-reader" not in client.secrets()
     assert client.ask("GET", "/version", (GUEST, GUEST_PASSWORD)).status_code == 200
+
+
+def test_a_restore_brings_back_the_runs_and_the_artifacts_of_a_backup(deployment: Sandbox, client: Client) -> None:
+    experiment, kept = client.python(LOG).output.split()[-2:]
+    known = client.run_ids()
+    with writing(client) as told:
+        run = deployment.playbook("backup", "--extra-vars", json.dumps(CHANGED))
+    assert run.status == 0, run.output
+    assert (told["failed"], told["lost"]) == (0, 0), told
+    said = re.search(r"mlflow_restore_backup=(\w+)", run.output)
+    assert said, run.output
+
+    later = client.python(LOG).output.split()[-1]
+    note = f"/api/2.0/mlflow-artifacts/artifacts/{experiment}/{kept}/artifacts/note.txt"
+    assert client.ask("DELETE", note, client.administrator).status_code == 200
+    assert client.ask("GET", note, client.administrator).status_code != 200
+
+    variables = CHANGED | {"mlflow_smoke": False, "mlflow_restore_confirm": "mlflow"}
+    for name in ("20200101T000000Z", "yesterday"):
+        run = deployment.playbook("restore", "--extra-vars", json.dumps(variables | {"mlflow_restore_backup": name}))
+        assert run.status != 0
+        assert "Nothing was touched" in run.output
+        assert run.changed_tasks == []
+    run = deployment.playbook("restore", "--extra-vars", json.dumps(variables | {"mlflow_restore_backup": said[1]}))
+    assert run.status == 0, run.output
+    found = client.run_ids()
+    assert known <= found
+    assert later not in found
+    assert "kept in the bucket" in client.python(READ, kept).output
+
+
+def test_what_users_have_deleted_goes_for_good_once_it_is_confirmed(deployment: Sandbox, client: Client) -> None:
+    experiment, gone = client.python(LOG).output.split()[-2:]
+    note = f"/api/2.0/mlflow-artifacts/artifacts/{experiment}/{gone}/artifacts/note.txt"
+    assert client.api("runs/delete", {"run_id": gone}, client.administrator).status_code == 200
+
+    age = {"mlflow_service_gc_older_than": "0s"}
+    for confirmed in ("", "other"):
+        said = json.dumps(CHANGED | age | {"mlflow_gc_confirm": confirmed})
+        run = deployment.playbook("gc", "--extra-vars", said)
+        assert (run.status == 0, gone in run.output, run.changed_tasks) == (not confirmed, not confirmed, [])
+    assert client.ask("GET", note, client.administrator).text == "kept in the bucket"
+    run = deployment.playbook("gc", "--extra-vars", json.dumps(CHANGED))
+    assert (run.status, gone in run.output) == (0, False), run.output
+
+    run = deployment.playbook("gc", "--extra-vars", json.dumps(CHANGED | age | {"mlflow_gc_confirm": "mlflow"}))
+    assert run.status == 0, run.output
+    assert run.changed_tasks == ["gc | Tell what was found"]
+    assert client.ask("GET", note, client.administrator).status_code != 200
+    assert client.api("runs/restore", {"run_id": gone}, client.administrator).status_code == 404
 
 
 def test_an_unreachable_vm_names_the_variable(deployment: Sandbox) -> None:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 
 import pytest
-from cloud import Host, Server
+from cloud import PROJECT, Host, Server
 
 SEARCH = "/api/2.0/mlflow/experiments/search"
 CHURN = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=churn"
@@ -159,3 +160,13 @@ def test_uploads_that_take_their_time_keep_nobody_from_calling(server: Server, s
             connection.endheaders(b"the first of it")
         for _ in range(MANY):
             assert server.ask(SEARCH, {"max_results": 1}, user=user, password=password)[0] == 200
+
+
+def test_backups_are_made_every_night_and_when_somebody_asks(host: Host, name: str) -> None:
+    assert host.service("mlflow-backup.timer").is_running
+    assert host.service("mlflow-backup.timer").is_enabled
+    host.check_output("systemctl start mlflow-backup")
+    manifest = json.loads(host.file("/var/lib/mlflow/mlflow-backup.json").content_string)
+    assert manifest["location"].startswith(f"gs://{PROJECT}-servers/backups/{name}/")
+    assert manifest["counts"]["users"] == 4
+    assert {entry["file"] for entry in manifest["databases"]} == {"tracking.zip", "authentication.zip"}
