@@ -13,6 +13,7 @@ The environment names the databases, as :mod:`mlflow_database` reads it.
 from __future__ import annotations
 
 import argparse
+import collections.abc
 import concurrent.futures
 import contextlib
 import csv
@@ -61,6 +62,20 @@ class UnusableBackupError(Exception):
     """Something that a person has to put right; the text says what."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Object:
+    """An object of a bucket; of a million of them, one keeps no more than this in memory."""
+
+    name: str
+    generation: int
+    size: int
+    crc32c: str
+
+    def is_like(self, other: Object | None) -> bool:
+        """Whether another one has this content, whatever its generation is."""
+        return other is not None and (other.size, other.crc32c) == (self.size, self.crc32c)
+
+
 @dataclasses.dataclass(frozen=True)
 class Place:
     """A folder of a bucket; its prefix ends with a slash, or is empty."""
@@ -89,26 +104,11 @@ class Place:
         """An object of it."""
         return storage.Blob(f"{self.prefix}{name}", self.bucket, generation=generation)
 
-    def blobs(self) -> dict[str, storage.Blob]:
-        """All that is in it now, by its name there."""
-        found = self.bucket.client.list_blobs(
-            self.bucket, prefix=self.prefix, fields="items(name,generation,size,crc32c),nextPageToken"
-        )
-        return {blob.name.removeprefix(self.prefix): blob for blob in found}
-
-
-@dataclasses.dataclass(frozen=True)
-class Artifact:
-    """An artifact as a backup names it."""
-
-    name: str
-    generation: int
-    size: int
-    crc32c: str
-
-    def is_in(self, blob: storage.Blob | None) -> bool:
-        """Whether an object has this content, whatever its generation is."""
-        return blob is not None and (blob.size, blob.crc32c) == (self.size, self.crc32c)
+    def objects(self) -> collections.abc.Iterator[Object]:
+        """All that is in it now, by the alphabet, with their names there."""
+        fields = "items(name,generation,size,crc32c),nextPageToken"
+        for blob in self.bucket.client.list_blobs(self.bucket, prefix=self.prefix, fields=fields):
+            yield Object(blob.name.removeprefix(self.prefix), blob.generation, blob.size, blob.crc32c)
 
 
 def tell(words: str) -> None:
@@ -116,19 +116,19 @@ def tell(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 
-def backups(place: Place) -> dict[str, list[storage.Blob]]:
-    """The objects of each backup, the oldest first, whether it is whole or was interrupted."""
-    found: dict[str, list[storage.Blob]] = {}
-    for name, blob in sorted(place.blobs().items()):
-        folder = name.partition("/")[0]
+def backups(place: Place) -> dict[str, list[Object]]:
+    """The files of each backup, the oldest first, whether it is whole or was interrupted."""
+    found: dict[str, list[Object]] = {}
+    for file in place.objects():
+        folder = file.name.partition("/")[0]
         if NAME.fullmatch(folder):
-            found.setdefault(folder, []).append(blob)
+            found.setdefault(folder, []).append(file)
     return found
 
 
-def is_whole(blobs: list[storage.Blob]) -> bool:
-    """Whether a backup was finished."""
-    return any(blob.name.endswith(f"/{MANIFEST}") for blob in blobs)
+def is_manifest(file: Object) -> bool:
+    """Whether it is what is written last, without which a backup is none."""
+    return file.name.endswith(f"/{MANIFEST}")
 
 
 def save(place: Place, artifacts: Place) -> Json:
@@ -182,13 +182,13 @@ def write_list(folder: Place, artifacts: Place) -> Json:
     ):
         writer = csv.writer(member)
         writer.writerow(COLUMNS)
-        for name, artifact in artifacts.blobs().items():
-            writer.writerow((name, artifact.generation, artifact.size, artifact.crc32c))
+        for artifact in artifacts.objects():
+            writer.writerow((artifact.name, artifact.generation, artifact.size, artifact.crc32c))
             count, size = count + 1, size + artifact.size
     return {"file": ARTIFACTS, "count": count, "bytes": size, **described(blob)}
 
 
-def read_list(blob: storage.Blob) -> list[Artifact]:
+def read_list(blob: storage.Blob) -> list[Object]:
     """The artifacts of a backup."""
     with (
         blob.open("rb") as file,
@@ -198,20 +198,20 @@ def read_list(blob: storage.Blob) -> list[Artifact]:
         rows = csv.reader(member)
         if tuple(next(rows)) != COLUMNS:
             raise UnusableBackupError(f"{blob.name} is not a list of artifacts")
-        return [Artifact(name, int(generation), int(size), crc32c) for name, generation, size, crc32c in rows]
+        return [Object(name, int(generation), int(size), crc32c) for name, generation, size, crc32c in rows]
 
 
 def prune(place: Place, keep: int) -> list[str]:
     """Delete all but the newest whole backups, and what interrupted ones before them left; returns their names."""
     found = backups(place)
-    whole = [name for name, blobs in found.items() if is_whole(blobs)]
+    whole = [name for name, files in found.items() if any(map(is_manifest, files))]
     oldest = whole[-keep:][:1]
     gone = [name for name in found if oldest and name < oldest[0]]
     for name in gone:
         # Without its manifest it is no backup any more, should this be interrupted. With the generation it does not
         # live on as an old version.
-        for blob in sorted(found[name], key=lambda blob: not blob.name.endswith(f"/{MANIFEST}")):
-            place.bucket.delete_blob(blob.name, generation=blob.generation)
+        for file in sorted(found[name], key=is_manifest, reverse=True):
+            place.blob(file.name, file.generation).delete()
     return gone
 
 
@@ -275,22 +275,22 @@ def bring_back(database: mlflow_dump.Database, folder: Place, entry: Json) -> No
             raise UnusableBackupError(f"The restored {target.schema.name} schema cannot be migrated: {problem}")
 
 
-def bring_back_artifacts(source: Place, artifacts: Place, listed: list[Artifact]) -> Json:
+def bring_back_artifacts(source: Place, artifacts: Place, listed: list[Object]) -> Json:
     """Have exactly the artifacts of a list; returns how many were brought back, removed, and are lost.
 
     A generation that is in place is left; one that was overwritten or deleted is copied over it, and one that was
     softly deleted is restored. What came later is deleted, which a bucket with versions can undo.
     """
-    there = artifacts.blobs()
-    missing = [artifact for artifact in listed if not artifact.is_in(there.get(artifact.name))]
-    later = [there[name] for name in there.keys() - {artifact.name for artifact in listed}]
+    there = {artifact.name: artifact for artifact in artifacts.objects()}
+    missing = [artifact for artifact in listed if not artifact.is_like(there.get(artifact.name))]
+    later = there.keys() - {artifact.name for artifact in listed}
 
     def copy(blob: storage.Blob, name: str) -> None:
         token = ""
         while token is not None:
             token, _done, _total = artifacts.blob(name).rewrite(blob, token=token or None)
 
-    def return_one(artifact: Artifact) -> str | None:
+    def return_one(artifact: Object) -> str | None:
         blob = source.blob(artifact.name, artifact.generation)
         try:
             copy(blob, artifact.name)
@@ -305,7 +305,7 @@ def bring_back_artifacts(source: Place, artifacts: Place, listed: list[Artifact]
 
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         lost = [name for name in pool.map(return_one, missing) if name]
-        list(pool.map(artifacts.bucket.delete_blob, [blob.name for blob in later]))
+        list(pool.map(lambda name: artifacts.blob(name).delete(), later))
     for name in lost[:SHOWN]:
         tell(f"Lost: {name}, of which the bucket keeps no version any more")
     return {"listed": len(listed), "returned": len(missing) - len(lost), "removed": len(later), "lost": len(lost)}
@@ -332,7 +332,7 @@ def run(options: argparse.Namespace) -> Json:
     client = storage.Client(project=project or "none", credentials=credentials)
     place = Place.at(client, options.location)
     if options.command == "list":
-        whole = [name for name, blobs in backups(place).items() if is_whole(blobs)]
+        whole = [name for name, files in backups(place).items() if any(map(is_manifest, files))]
         return {"backups": [manifest_of(place.inside(name)) for name in whole]}
     if options.command == "show":
         manifest = manifest_of(place)
