@@ -171,6 +171,23 @@ def test_what_comes_after_a_restore_gets_numbers_of_its_own(
     assert server.sql("select count(distinct experiment_id) from experiments", pair.tracking) == [(3,)]
 
 
+def test_users_in_the_database_of_the_runs_are_in_its_file(
+    server: DatabaseServer, filled: Pair, at: t.Callable[[Pair], Pair], tool: t.Callable[..., t.Any]
+) -> None:
+    name = server.database()
+    pair = at(Pair(name, name))
+    assert server.run(pair, "migrate").status == 0
+    server.sql("insert into users (username, password_hash, is_admin) values ('admin', 'h', true)", name)
+    before = state(server, pair)
+    manifest = make(tool)
+    assert [(entry["file"], entry["schemas"]) for entry in manifest["databases"]] == [
+        ("tracking.zip", {"tracking": HEADS[0], "authentication": HEADS[1]})
+    ]
+    server.sql("delete from users", name)
+    restore(tool, manifest)
+    assert state(server, pair) == before
+
+
 def test_a_backup_is_read_without_any_program_of_ours(
     pair: Pair, bucket: ObjectStore, tool: t.Callable[..., t.Any]
 ) -> None:
