@@ -102,6 +102,17 @@ def test_bad_input_names_the_variable_before_anything_is_changed(
     assert empty.state() == before
 
 
+@pytest.mark.parametrize("playbook", ["backup", "gc", "restore"])
+def test_what_needs_a_deployment_says_that_there_is_none_and_makes_nothing(empty: Sandbox, playbook: str) -> None:
+    before = empty.state()
+    said = "mlflow_restore_confirm=mlflow mlflow_restore_backup=20260101T000000Z"
+    run = empty.playbook(playbook, "--extra-vars", said)
+    assert run.status != 0
+    assert "There is no running VM mlflow" in flat(run.output)
+    assert run.changed_tasks == []
+    assert empty.state() == before
+
+
 def test_a_refused_credential_is_named(empty: Sandbox, tmp_path: Path) -> None:
     key = json.loads(Path(empty.variables["GOOGLE_APPLICATION_CREDENTIALS"]).read_text())
     refused = tmp_path / "refused.json"

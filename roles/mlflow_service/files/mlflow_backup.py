@@ -37,7 +37,8 @@ import requests.exceptions
 from google.cloud import storage
 from mlflow_database import UnusableDatabaseError, alone, upgrade
 
-SCOPES = ["https://www.googleapis.com/auth/devstorage.read_write"]
+# Those of Cloud Storage alone do not admit the return of what was softly deleted.
+SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 NAME = re.compile(r"\d{8}T\d{6}Z")
 MANIFEST = "manifest.json"
 ARTIFACTS = "artifacts.zip"
@@ -318,7 +319,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, google.api_core.exceptions.Forbidden):
         return (
             f"The service lacks a right on the bucket ({error.message}): grant its service account "
-            "roles/storage.objectUser there"
+            "roles/storage.objectUser there, and have cloud-platform among the scopes of the machine"
         )
     if isinstance(error, google.api_core.exceptions.NotFound):
         return f"There is no such bucket or object ({error.message}): look at mlflow_service_backup_location"
